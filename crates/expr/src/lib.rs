@@ -1,0 +1,1 @@
+//! Variables, vars expressions and templates: parsed once, evaluated per request.

@@ -1,0 +1,3 @@
+//! Lockgate, an API gateway compatible with Apache APISIX.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Listeners, TLS to upstreams, DNS.

@@ -1,0 +1,1 @@
+//! Host trie, path radix tree and predicates: a request to its route.

@@ -1,0 +1,1 @@
+//! JSON schema validation in the words of the reference gateway.

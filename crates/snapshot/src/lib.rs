@@ -1,0 +1,1 @@
+//! The compiler from stored objects to an immutable snapshot.

@@ -1,0 +1,11 @@
+//! The configuration store: a revisioned key-value map that can be watched.
+//!
+//! Keys are the reference's etcd keys without the prefix (`routes/1`, `consumers/jack/credentials/a`); values are opaque
+//! bytes (JSON text written by `admin`). Nothing here knows what a route is. A write is durable when its future resolves.
+
+mod contract;
+
+pub use contract::{
+    Author, Batch, BoxFuture, Change, Delete, Entry, Expect, Listing, Put, Revision, Store,
+    StoreError, Watch, Written,
+};

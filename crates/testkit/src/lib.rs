@@ -1,0 +1,1 @@
+//! Scripted origins, clients and an in-process gateway for tests.

@@ -1,0 +1,1 @@
+//! Balancers, node sets, resolution of domain nodes.

@@ -1,0 +1,3 @@
+//! Repository checks and generated files.
+
+fn main() {}
