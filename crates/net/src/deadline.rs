@@ -41,6 +41,7 @@ struct Shared {
 struct Slot {
     at: Cell<u64>,
     is_due: Cell<bool>,
+    is_idle: Cell<bool>,
     place: Cell<usize>,
     waker: RefCell<Option<Waker>>,
 }
@@ -72,6 +73,7 @@ impl Deadlines {
         let slot = Rc::new(Slot {
             at: Cell::new(NEVER),
             is_due: Cell::new(false),
+            is_idle: Cell::new(false),
             place: Cell::new(slots.len()),
             waker: RefCell::new(None),
         });
@@ -79,6 +81,19 @@ impl Deadlines {
         Deadline {
             shared: self.shared.clone(),
             slot,
+        }
+    }
+
+    /// Makes due what waits for nothing in particular, as told by [`Deadline::set_idle`].
+    pub fn expire_idle(&self) {
+        for slot in self
+            .shared
+            .slots
+            .borrow()
+            .iter()
+            .filter(|slot| slot.is_idle.get())
+        {
+            slot.expire();
         }
     }
 
@@ -106,16 +121,22 @@ impl Deadlines {
         for slot in self.shared.slots.borrow().iter() {
             let at = slot.at.get();
             if at <= now {
-                slot.at.set(NEVER);
-                slot.is_due.set(true);
-                if let Some(waker) = slot.waker.borrow_mut().take() {
-                    waker.wake();
-                }
+                slot.expire();
             } else {
                 next = next.min(at);
             }
         }
         next
+    }
+}
+
+impl Slot {
+    fn expire(&self) {
+        self.at.set(NEVER);
+        self.is_due.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
     }
 }
 
@@ -134,6 +155,22 @@ impl Deadline {
             self.shared.next.set(at);
             self.shared.earlier.notify_one();
         }
+    }
+
+    /// Time from the clock's last reading until it is due; zero when it is.
+    pub fn left(&self) -> Duration {
+        let at = if self.slot.is_due.get() {
+            0
+        } else {
+            self.slot.at.get()
+        };
+        Duration::from_micros(at.saturating_sub(self.shared.clock.recent()))
+    }
+
+    /// Says whether the wait is one that [`Deadlines::expire_idle`] may end.
+    #[inline]
+    pub fn set_idle(&self, is_idle: bool) {
+        self.slot.is_idle.set(is_idle);
     }
 
     /// Never due until it is set again.

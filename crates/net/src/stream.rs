@@ -150,6 +150,22 @@ impl Stream {
         }
     }
 
+    /// Ready with true when the other side has ended the stream, with false when it has sent something that waits to be read.
+    ///
+    /// Reads nothing; costs a system call only after something has happened. Plain streams only; others are never ready.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<bool> {
+        match &self.transport {
+            Transport::Tcp(stream) => {
+                let mut byte = [0];
+                let polled = stream
+                    .borrow()
+                    .poll_peek(context, &mut ReadBuf::new(&mut byte));
+                polled.map(|peeked| !matches!(peeked, Ok(1..)))
+            }
+            Transport::ClientTls(_) => Poll::Pending,
+        }
+    }
+
     /// Whether bytes written are encrypted.
     pub fn is_tls(&self) -> bool {
         matches!(self.transport, Transport::ClientTls(_))

@@ -1,1 +1,31 @@
-//! Workers and the life of a request.
+//! Workers, and the life of a request in them.
+//!
+//! Knows no plugin by name, writes no configuration, reads only the snapshot. Start at [`Workers::start`], then
+//! `client.rs` (a connection) and `request.rs` (a request, as a table).
+
+mod access_log;
+mod client;
+mod date;
+mod exchange;
+mod finish;
+mod forward;
+mod head;
+mod io;
+mod limits;
+mod normalize;
+mod options;
+mod real_ip;
+mod reply;
+mod request;
+mod respond;
+mod stats;
+mod tunnel;
+mod upload;
+mod vars;
+mod worker;
+mod workers;
+
+pub use options::Options;
+pub use stats::Counts;
+pub use worker::Phase;
+pub use workers::{StartError, Workers};

@@ -1,1 +1,15 @@
-//! The compiler from stored objects to an immutable snapshot.
+//! The compiler from stored objects to an immutable snapshot, and the loop that keeps it current.
+//!
+//! Objects are compiled one by one and incrementally: a changed key rebuilds what was built from it. A bad object is left
+//! out (or stays as it was), is named in [`Compiler::problems`], and harms nothing else. No plugin is known here by name.
+
+mod compile;
+mod links;
+mod publish;
+mod route;
+mod watch;
+
+pub use compile::{Compiler, Problem, Settings};
+pub use publish::Published;
+pub use route::{Route, ServiceFacts, Snapshot, Target};
+pub use watch::{Status, Watcher};

@@ -1,0 +1,287 @@
+//! The client's connection: from accept to close, request after request.
+
+use std::{
+    cell::Cell, fmt::Write as _, io, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, rc::Rc,
+    task::Poll,
+};
+
+use lockgate_http::head::HeadError;
+use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+
+use crate::{
+    exchange::Exchange,
+    finish,
+    io::{Bytes, IoFailure, Size, read, readable},
+    limits, reply, request,
+    worker::Worker,
+};
+
+/// A connected client and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The bytes.
+    pub(crate) stream: Stream,
+    /// Deadline of the connection's task.
+    pub(crate) deadline: Deadline,
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// Our end.
+    pub(crate) local: SocketAddr,
+    /// Serial number of the connection in this process (`$connection`).
+    pub(crate) number: u64,
+    /// Requests begun on it (`$connection_requests`).
+    pub(crate) requests: Cell<u64>,
+    /// The peer's address as text.
+    pub(crate) address: String,
+    /// Whether the peer may name the real client (`real_ip_from`).
+    pub(crate) is_real_ip_source: bool,
+    /// Whether the peer's own `X-Forwarded-*` are kept (`trusted_addresses`).
+    pub(crate) is_trusted: bool,
+}
+
+/// What becomes of the connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It waits for the next request.
+    Keep,
+    /// It is closed, everything having been read and sent.
+    Close,
+    /// It is closed once the client had time to read the answer: some of the request is still unread.
+    Linger,
+    /// It is broken or unfit, and dropped at once.
+    Drop,
+}
+
+impl Client {
+    pub(crate) fn new(
+        worker: &Worker,
+        stream: Stream,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> Self {
+        let peer_ip = peer.ip().to_canonical();
+        let mut address = String::new();
+        let _infallible = write!(address, "{peer_ip}");
+        let options = worker.options();
+        Self {
+            stream,
+            deadline: worker.deadlines.add(),
+            peer: SocketAddr::new(peer_ip, peer.port()),
+            local,
+            number: worker.next_connection(),
+            requests: Cell::new(0),
+            address,
+            is_real_ip_source: options
+                .real_ip_from
+                .iter()
+                .any(|network| network.contains(&peer_ip)),
+            is_trusted: options
+                .trusted_addresses
+                .iter()
+                .any(|network| network.contains(&peer_ip)),
+        }
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, client: Client) {
+    worker.stats.opened();
+    let after = serve_requests(&worker, &client).await;
+    if after == After::Linger {
+        linger(&worker, &client).await;
+    }
+    worker.stats.closed();
+}
+
+async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
+    let mut unread: Option<Buffer> = None;
+    loop {
+        if unread.is_none() {
+            let limit = if client.requests.get() == 0 {
+                worker.options().header_timeout
+            } else if worker.is_draining() {
+                return After::Close;
+            } else {
+                worker.options().keepalive_timeout
+            };
+            client.deadline.set_idle(true);
+            worker.stats.waits();
+            let ready = readable(&client.stream, &client.deadline, limit).await;
+            worker.stats.wakes();
+            client.deadline.set_idle(false);
+            if ready.is_err() {
+                return After::Close;
+            }
+        }
+        let mut exchange = worker.exchange();
+        exchange.unread = unread.take();
+        let after = serve_request(worker, client, &mut exchange).await;
+        unread = exchange.unread.take().and_then(|buffer| {
+            if buffer.is_empty() {
+                worker.buffers.give_back(buffer);
+                None
+            } else {
+                Some(buffer)
+            }
+        });
+        match after {
+            Some(After::Keep) => worker.give_back(exchange),
+            Some(other) => {
+                worker.give_back(exchange);
+                if let Some(buffer) = unread {
+                    worker.buffers.give_back(buffer);
+                }
+                return other;
+            }
+            // A panic: the exchange is in an unknown state and not used again.
+            None => return After::Drop,
+        }
+    }
+}
+
+/// One request; `None` after a panic.
+async fn serve_request(
+    worker: &Rc<Worker>,
+    client: &Client,
+    exchange: &mut Exchange,
+) -> Option<After> {
+    match read_head(worker, client, exchange).await {
+        Ok(true) => {}
+        Ok(false) => return Some(After::Close),
+        Err(failure) => return Some(refuse_head(worker, client, exchange, failure).await),
+    }
+    client.requests.set(client.requests.get() + 1);
+    let outcome = {
+        let mut handling = pin!(request::handle(worker, client, exchange));
+        // A panic in one request is that request's: everything it held is dropped here.
+        std::future::poll_fn(|context| {
+            match std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+                Ok(Poll::Ready(after)) => Poll::Ready(Some(after)),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
+    };
+    if outcome.is_none() {
+        worker.stats.panicked();
+        tracing::error!(client = %client.peer, "a request ended in a panic");
+        if !exchange.has_answered {
+            // Best effort: the connection is dropped either way.
+            let _unsent = reply::page(worker, client, exchange, 500, After::Close).await;
+        }
+        finish::log(worker, client, exchange, None);
+    }
+    outcome
+}
+
+/// Why no request head was read.
+enum HeadFailure {
+    Refused(HeadError),
+    Io(IoFailure),
+}
+
+/// Reads a request head; false when the client ended the connection in front of one.
+async fn read_head(
+    worker: &Rc<Worker>,
+    client: &Client,
+    exchange: &mut Exchange,
+) -> Result<bool, HeadFailure> {
+    let mut is_timed = false;
+    loop {
+        let mut buffer = match exchange.unread.take() {
+            Some(buffer) => buffer,
+            None => {
+                if !is_timed {
+                    worker.clock.tick();
+                }
+                let limit = worker.options().header_timeout;
+                let left = if is_timed {
+                    client.deadline.left()
+                } else {
+                    limit
+                };
+                is_timed = true;
+                match read(
+                    &client.stream,
+                    &client.deadline,
+                    left,
+                    &worker.buffers,
+                    Size::Small,
+                )
+                .await
+                {
+                    Ok(Bytes::Some(buffer)) => buffer,
+                    Ok(Bytes::End) if exchange.request.is_started() => {
+                        return Err(HeadFailure::Io(
+                            io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                        ));
+                    }
+                    Ok(Bytes::End) => return Ok(false),
+                    Err(failure) => return Err(HeadFailure::Io(failure)),
+                }
+            }
+        };
+        let fed = exchange.request.feed(&mut buffer);
+        if buffer.is_empty() {
+            worker.buffers.give_back(buffer);
+        } else {
+            exchange.unread = Some(buffer);
+        }
+        match fed {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(refused) => return Err(HeadFailure::Refused(refused)),
+        }
+    }
+}
+
+/// Answers what is no request, as nginx does: 400, 408 and their like, then the connection ends.
+async fn refuse_head(
+    worker: &Rc<Worker>,
+    client: &Client,
+    exchange: &mut Exchange,
+    failure: HeadFailure,
+) -> After {
+    exchange.began = worker.clock.tick();
+    let status = match &failure {
+        HeadFailure::Refused(refused) => {
+            tracing::info!(client = %client.peer, reason = %refused, "refused a malformed request");
+            refused.status()
+        }
+        HeadFailure::Io(IoFailure::TimedOut) if exchange.request.is_started() => 408,
+        HeadFailure::Io(_) => return After::Close,
+    };
+    let after = reply::page(worker, client, exchange, status, After::Linger).await;
+    finish::log(worker, client, exchange, None);
+    after
+}
+
+/// Lets the client read the answer: the sending direction is ended, and what it still sends is thrown away for a while.
+async fn linger(worker: &Rc<Worker>, client: &Client) {
+    if std::future::poll_fn(|context| client.stream.poll_shutdown(context))
+        .await
+        .is_err()
+    {
+        return;
+    }
+    let mut left = limits::LINGER_BYTES;
+    worker.clock.tick();
+    while let Ok(Bytes::Some(buffer)) = read(
+        &client.stream,
+        &client.deadline,
+        limits::LINGER,
+        &worker.buffers,
+        Size::Small,
+    )
+    .await
+    {
+        let count = buffer.len();
+        worker.buffers.give_back(buffer);
+        worker.clock.tick();
+        match left.checked_sub(count) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One request and its response: everything that is known about them, reused from request to request.
+
+use std::{
+    cell::Cell,
+    net::{IpAddr, SocketAddr},
+};
+
+use lockgate_http::{head::Framing, request::RequestHead, response::ResponseHead};
+use lockgate_net::buffer::Buffer;
+use smallvec::SmallVec;
+
+use crate::upload::Upload;
+
+/// The facts of one exchange.
+///
+/// Handed out by the worker and taken back, so that a request allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    /// The request's head.
+    pub(crate) request: RequestHead,
+    /// Head of the final response of the upstream.
+    pub(crate) response: ResponseHead,
+    /// Bytes read from the client behind the head: body, then the next request.
+    pub(crate) unread: Option<Buffer>,
+    /// The request's body.
+    pub(crate) upload: Upload,
+    /// Where the message to send next is put together.
+    pub(crate) out: Vec<u8>,
+    /// The normalised path, where it differs from the received one.
+    uri: Vec<u8>,
+    is_uri_rewritten: bool,
+    /// The request's host in lower case, without port and trailing dot.
+    pub(crate) host: Vec<u8>,
+    /// Address of the client as trusted proxies tell it, else the peer's.
+    pub(crate) remote: Option<IpAddr>,
+    /// When the head was complete, in microseconds of the worker's clock.
+    pub(crate) began: u64,
+    /// When the response had been sent.
+    pub(crate) ended: u64,
+    /// Status sent to the client; 0 before.
+    pub(crate) status: u16,
+    /// Bytes sent to the client, head included.
+    pub(crate) bytes_sent: u64,
+    /// Bytes of the response body sent, without chunk framing.
+    pub(crate) body_bytes_sent: u64,
+    /// The request's random id; 0 until somebody asks for it.
+    pub(crate) id: Cell<u128>,
+    /// Host field sent to the node used last, where it is the node's own.
+    pub(crate) node_host: Option<String>,
+    /// What was tried upstream, in order.
+    pub(crate) attempts: SmallVec<[Attempt; 2]>,
+    /// A head of the response has been sent, at least in part.
+    pub(crate) has_answered: bool,
+    /// Values of path parameters.
+    pub(crate) params: lockgate_router::Params,
+}
+
+/// One attempt at an upstream node. Times are microseconds from its start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    /// The node's address.
+    pub(crate) address: SocketAddr,
+    /// Clock reading at its start.
+    pub(crate) began: u64,
+    /// Status of its response, or the one its failure stands for.
+    pub(crate) status: u16,
+    /// Until the connection was there; `None` where a kept one was used or none was made.
+    pub(crate) connect_us: Option<u64>,
+    /// Until the response head was there.
+    pub(crate) header_us: Option<u64>,
+    /// Until the response was whole, or the attempt failed.
+    pub(crate) response_us: Option<u64>,
+}
+
+impl Exchange {
+    /// Makes room for the next request.
+    pub(crate) fn clear(&mut self) {
+        self.request.clear();
+        self.response.clear();
+        self.upload = Upload::default();
+        self.out.clear();
+        self.uri.clear();
+        self.is_uri_rewritten = false;
+        self.host.clear();
+        self.remote = None;
+        self.began = 0;
+        self.ended = 0;
+        self.status = 0;
+        self.bytes_sent = 0;
+        self.body_bytes_sent = 0;
+        self.id.set(0);
+        self.node_host = None;
+        self.attempts.clear();
+        self.has_answered = false;
+        self.params.clear();
+    }
+
+    /// The normalised path.
+    #[inline]
+    pub(crate) fn uri(&self) -> &[u8] {
+        if self.is_uri_rewritten {
+            &self.uri
+        } else {
+            self.request.raw_path()
+        }
+    }
+
+    /// Brings path and host into normal form.
+    ///
+    /// # Errors
+    /// The path has none.
+    pub(crate) fn normalize(
+        &mut self,
+        delete_tail_slash: bool,
+    ) -> Result<(), crate::normalize::Malformed> {
+        let path = self.request.raw_path();
+        if !crate::normalize::is_normal(path) {
+            crate::normalize::normalize(path, &mut self.uri)?;
+            self.is_uri_rewritten = true;
+        }
+        if delete_tail_slash && self.uri().last() == Some(&b'/') {
+            if !self.is_uri_rewritten {
+                self.uri.extend_from_slice(self.request.raw_path());
+                self.is_uri_rewritten = true;
+            }
+            self.uri.pop();
+        }
+        let authority = self.request.authority();
+        self.host
+            .extend(host_of(authority).iter().map(u8::to_ascii_lowercase));
+        Ok(())
+    }
+
+    /// Whether the request has a body that may still be on its way.
+    pub(crate) fn has_body(&self) -> bool {
+        !matches!(self.request.framing(), Framing::None | Framing::Length(0))
+    }
+}
+
+/// Host of an authority: without port, without the trailing dot of an absolute name.
+pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
+    let host = match memchr::memrchr(b':', authority) {
+        Some(colon) if !authority.ends_with(b"]") => authority.get(..colon).unwrap_or_default(),
+        _ => authority,
+    };
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+/// Port of an authority, where it names one.
+pub(crate) fn port_of(authority: &[u8]) -> Option<&[u8]> {
+    if authority.ends_with(b"]") {
+        return None;
+    }
+    memchr::memrchr(b':', authority)
+        .and_then(|colon| authority.get(colon + 1..))
+        .filter(|port| !port.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_authorities() {
+        for (authority, host, port) in [
+            ("a.com", "a.com", None),
+            ("a.com.:80", "a.com", Some("80")),
+            ("[::1]", "[::1]", None),
+            ("[::1]:81", "[::1]", Some("81")),
+            ("a:", "a", None),
+        ] {
+            assert_eq!(host_of(authority.as_bytes()), host.as_bytes());
+            assert_eq!(port_of(authority.as_bytes()), port.map(str::as_bytes));
+        }
+    }
+}

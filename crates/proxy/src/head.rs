@@ -1,0 +1,160 @@
+//! The request head as an upstream node gets it.
+
+use std::{hash::BuildHasher as _, io::Write as _};
+
+use lockgate_http::{field::Known, head::Framing};
+use lockgate_upstream::{Node, PassHost, Upstream};
+use rustls_pki_types::ServerName;
+
+use crate::{
+    client::Client,
+    exchange::{Exchange, host_of, port_of},
+    respond::write_decimal,
+    worker::Worker,
+};
+
+/// Name asked for in a TLS handshake, and what it adds to the key of kept connections.
+pub(crate) struct TlsIdentity {
+    pub(crate) name: ServerName<'static>,
+    pub(crate) key: u64,
+}
+
+/// Whom the TLS handshake with a node is meant for: the host that the request names (`proxy_ssl_name $upstream_host`).
+pub(crate) fn tls_identity(
+    exchange: &Exchange,
+    upstream: &Upstream,
+    node: &Node,
+) -> Option<TlsIdentity> {
+    upstream.tls()?;
+    let host = host_of(host_field(exchange, upstream, node));
+    let key = foldhash::fast::FixedState::default().hash_one(host);
+    let text = std::str::from_utf8(host).unwrap_or_default();
+    let name =
+        lockgate_net::tls::server_name(text).unwrap_or_else(|| ServerName::from(node.address.ip()));
+    Some(TlsIdentity { name, key })
+}
+
+/// The Host that the node sees (`pass_host`).
+fn host_field<'a>(exchange: &'a Exchange, upstream: &'a Upstream, node: &'a Node) -> &'a [u8] {
+    match upstream.pass_host() {
+        // HTTP/1.0 may come without a Host, HTTP/1.1 may not go without.
+        PassHost::Pass if exchange.request.authority().is_empty() => node.host_header.as_bytes(),
+        PassHost::Pass => exchange.request.authority(),
+        PassHost::Node => node.host_header.as_bytes(),
+        PassHost::Rewrite => upstream.upstream_host().as_bytes(),
+    }
+}
+
+/// Writes the request head for a node: the client's fields but those of its hop, of framing and of forwarding, which are
+/// written anew.
+///
+/// Rules of forwarding: features of the reference's `ngx_tpl.lua` and `handle_trusted_x_forwarded_headers`.
+pub(crate) fn write_request(
+    worker: &Worker,
+    client: &Client,
+    exchange: &Exchange,
+    upstream: &Upstream,
+    node: &Node,
+    is_upgrade: bool,
+    out: &mut Vec<u8>,
+) {
+    let request = &exchange.request;
+    out.extend_from_slice(request.method_name());
+    out.push(b' ');
+    let target = request.path_and_query();
+    if target.first() != Some(&b'/') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(target);
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    out.extend_from_slice(host_field(exchange, upstream, node));
+    out.extend_from_slice(b"\r\n");
+
+    let keeps = |known: Known| {
+        client.is_trusted
+            && request
+                .headers
+                .get_known(known)
+                .is_some_and(|value| !value.is_empty())
+    };
+    let keeps_proto = keeps(Known::XForwardedProto);
+    let keeps_host = keeps(Known::XForwardedHost);
+    let keeps_port = keeps(Known::XForwardedPort);
+    let is_chunked = request.framing() == Framing::Chunked;
+    request.headers.write(out, |field| match field.known() {
+        Known::Other | Known::ContentType | Known::Date | Known::Server | Known::XAccel => true,
+        Known::XForwardedProto => keeps_proto,
+        Known::XForwardedHost => keeps_host,
+        Known::XForwardedPort => keeps_port,
+        Known::Forwarded => client.is_trusted,
+        Known::Trailer => is_chunked,
+        Known::Upgrade => is_upgrade,
+        Known::Host
+        | Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Te
+        | Known::TransferEncoding
+        | Known::ContentLength
+        | Known::Expect
+        | Known::XRealIp
+        | Known::XForwardedFor => false,
+    });
+
+    write_client(worker, client, exchange, out);
+    if !keeps_proto {
+        out.extend_from_slice(b"\r\nX-Forwarded-Proto: http");
+    }
+    if !keeps_host && !request.authority().is_empty() {
+        out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+        out.extend_from_slice(request.authority());
+    }
+    if !keeps_port {
+        out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+        match port_of(request.authority()) {
+            Some(port) => out.extend_from_slice(port),
+            None => write_decimal(u64::from(client.local.port()), out),
+        }
+    }
+    match request.framing() {
+        Framing::Length(length) => {
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            write_decimal(length, out);
+        }
+        Framing::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
+        Framing::None | Framing::UntilClose => {}
+    }
+    if is_upgrade {
+        out.extend_from_slice(b"\r\nConnection: upgrade");
+    }
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Writes who the client is: `X-Real-IP`, and `X-Forwarded-For` with the client's own list in front. No line end behind.
+fn write_client(worker: &Worker, client: &Client, exchange: &Exchange, out: &mut Vec<u8>) {
+    let peer = client.peer.ip();
+    let remote = exchange.remote.unwrap_or(peer);
+    let write_address = |out: &mut Vec<u8>| {
+        if remote == peer {
+            out.extend_from_slice(client.address.as_bytes());
+        } else {
+            let _infallible = write!(out, "{remote}");
+        }
+    };
+    out.extend_from_slice(b"X-Real-IP: ");
+    write_address(out);
+    out.extend_from_slice(b"\r\nX-Forwarded-For: ");
+    // With a trust boundary, what a stranger says about itself goes no further.
+    if worker.options().trusted_addresses.is_empty() || client.is_trusted {
+        for value in exchange
+            .request
+            .headers
+            .kept()
+            .filter(|field| field.known() == Known::XForwardedFor)
+        {
+            out.extend_from_slice(exchange.request.headers.value_of(value));
+            out.extend_from_slice(b", ");
+        }
+    }
+    write_address(out);
+}

@@ -1,0 +1,177 @@
+//! Waiting reads and writes with a deadline.
+
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use lockgate_net::{
+    buffer::{Buffer, Buffers},
+    deadline::Deadline,
+    stream::Stream,
+};
+use thiserror::Error;
+
+/// Why a read or write did not happen.
+#[derive(Debug, Error)]
+pub(crate) enum IoFailure {
+    /// The other side took too long.
+    #[error("timed out")]
+    TimedOut,
+    /// The connection is broken.
+    #[error("{0}")]
+    Broken(#[from] io::Error),
+}
+
+/// Most slices one message is written from: head, chunk size, data, chunk end, last chunk.
+const PARTS: usize = 5;
+
+/// Writes all of `parts`, in one system call where the socket takes them. `limit` is the time between two writes.
+#[inline]
+pub(crate) async fn write_all(
+    stream: &Stream,
+    deadline: &Deadline,
+    limit: Duration,
+    parts: &[&[u8]],
+) -> Result<(), IoFailure> {
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    let mut done = 0;
+    let mut is_armed = false;
+    while done < total {
+        let step = |context: &mut Context<'_>| poll_write_from(stream, context, parts, done);
+        let count = if is_armed {
+            deadline.guard(step).await
+        } else {
+            // The deadline is set when the first attempt has to wait; mostly it has not.
+            let mut step = step;
+            deadline
+                .guard(|context| {
+                    let polled = step(context);
+                    if polled.is_pending() && !is_armed {
+                        deadline.set(limit);
+                        is_armed = true;
+                    }
+                    polled
+                })
+                .await
+        };
+        match count {
+            None => return Err(IoFailure::TimedOut),
+            Some(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Some(Ok(count)) => {
+                done += count;
+                is_armed = false;
+            }
+            Some(Err(error)) => return Err(error.into()),
+        }
+    }
+    if stream.is_tls() {
+        deadline.set(limit);
+        match deadline.guard(|context| stream.poll_flush(context)).await {
+            None => return Err(IoFailure::TimedOut),
+            Some(flushed) => flushed?,
+        }
+    }
+    Ok(())
+}
+
+/// One write of what is left of `parts` behind `done` bytes.
+#[inline]
+fn poll_write_from(
+    stream: &Stream,
+    context: &mut Context<'_>,
+    parts: &[&[u8]],
+    done: usize,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); PARTS];
+    let mut used = 0;
+    let mut skip = done;
+    for part in parts {
+        if skip >= part.len() {
+            skip -= part.len();
+            continue;
+        }
+        if let (Some(slice), Some(rest)) = (slices.get_mut(used), part.get(skip..)) {
+            *slice = IoSlice::new(rest);
+            used += 1;
+        }
+        skip = 0;
+    }
+    stream.poll_write(context, slices.get(..used).unwrap_or_default())
+}
+
+/// Waits until there is something to read, without a buffer.
+#[inline]
+pub(crate) async fn readable(
+    stream: &Stream,
+    deadline: &Deadline,
+    limit: Duration,
+) -> Result<(), IoFailure> {
+    let mut is_armed = false;
+    let ready = deadline
+        .guard(|context| {
+            let polled = stream.poll_readable(context);
+            if polled.is_pending() && !is_armed {
+                deadline.set(limit);
+                is_armed = true;
+            }
+            polled
+        })
+        .await;
+    match ready {
+        None => Err(IoFailure::TimedOut),
+        Some(ready) => Ok(ready?),
+    }
+}
+
+/// What a wait for bytes ended with.
+pub(crate) enum Bytes {
+    /// There are some, in this buffer.
+    Some(Buffer),
+    /// The other side sends no more.
+    End,
+}
+
+/// Waits for bytes and reads them into a buffer taken only then.
+#[inline]
+pub(crate) async fn read(
+    stream: &Stream,
+    deadline: &Deadline,
+    limit: Duration,
+    buffers: &Buffers,
+    size: Size,
+) -> Result<Bytes, IoFailure> {
+    loop {
+        readable(stream, deadline, limit).await?;
+        let mut buffer = match size {
+            Size::Small => buffers.small(),
+            Size::Large => buffers.large(),
+        };
+        let polled =
+            std::future::poll_fn(|context| Poll::Ready(stream.poll_read(context, &mut buffer)))
+                .await;
+        match polled {
+            Poll::Ready(Ok(0)) => {
+                buffers.give_back(buffer);
+                return Ok(Bytes::End);
+            }
+            Poll::Ready(Ok(_)) => return Ok(Bytes::Some(buffer)),
+            Poll::Ready(Err(error)) => {
+                buffers.give_back(buffer);
+                return Err(error.into());
+            }
+            // Readiness without bytes: part of a TLS record.
+            Poll::Pending => buffers.give_back(buffer),
+        }
+    }
+}
+
+/// Which buffer to read into.
+#[derive(Clone, Copy)]
+pub(crate) enum Size {
+    /// For heads.
+    Small,
+    /// For bodies.
+    Large,
+}

@@ -1,0 +1,27 @@
+//! Limits of the data plane that are not settings.
+
+use std::time::Duration;
+
+/// Request body bytes kept for another attempt, beyond what the first read holds.
+///
+/// Same as pingora's retry buffer; nginx keeps the whole body, on disk if need be.
+pub(crate) const REPLAY_BYTES: usize = 64 * 1024;
+
+/// Bytes of a request body that are read and thrown away so that a connection can live on after an early answer.
+pub(crate) const DISCARD_BYTES: u64 = 256 * 1024;
+
+/// How long the rest of a request is read and thrown away before its connection is closed, so that the answer arrives
+/// instead of a reset; nginx's `lingering_timeout` (each wait).
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+
+/// Most bytes read in that time.
+pub(crate) const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Pause of a listener when the process has no file descriptor left; nginx's `accept_mutex_delay`.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Idle exchanges a worker keeps for reuse.
+pub(crate) const EXCHANGES: usize = 256;
+
+/// Pause between two sweeps of kept upstream connections.
+pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(1);

@@ -1,0 +1,189 @@
+//! Answers the gateway makes itself: nginx's pages, and JSON as the reference's `core.response.exit`.
+
+use std::io::Write as _;
+
+use crate::{
+    client::{After, Client},
+    exchange::Exchange,
+    io::write_all,
+    upload::Upload,
+    worker::Worker,
+};
+
+/// What an own answer consists of.
+pub(crate) struct Reply<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Answers with the page nginx makes for a status.
+pub(crate) async fn page(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    status: u16,
+    after: After,
+) -> After {
+    let body = page_text(status);
+    let content_type = "text/html; charset=utf-8";
+    send(
+        worker,
+        client,
+        exchange,
+        &Reply {
+            status,
+            content_type,
+            body: body.as_bytes(),
+        },
+        after,
+    )
+    .await
+}
+
+/// Sends an answer. `after` is what the caller wants; it becomes worse where the request or the socket demand it.
+pub(crate) async fn send(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    reply: &Reply<'_>,
+    after: After,
+) -> After {
+    let after = match after {
+        After::Keep if !exchange.request.keeps_alive() || worker.is_draining() => After::Close,
+        After::Keep
+            if exchange.has_body() && !Upload::read_away(worker, client, exchange).await =>
+        {
+            After::Linger
+        }
+        other => other,
+    };
+    let mut out = std::mem::take(&mut exchange.out);
+    out.clear();
+    write_head(worker, exchange, reply, after == After::Keep, &mut out);
+    let is_head = exchange.request.method() == lockgate_http::request::Method::Head;
+    let body = if is_head { &[][..] } else { reply.body };
+    exchange.has_answered = true;
+    exchange.status = reply.status;
+    let sent = write_all(
+        &client.stream,
+        &client.deadline,
+        worker.options().send_timeout,
+        &[&out, body],
+    )
+    .await;
+    exchange.bytes_sent += (out.len() + body.len()) as u64;
+    exchange.body_bytes_sent += body.len() as u64;
+    exchange.out = out;
+    if sent.is_err() { After::Drop } else { after }
+}
+
+fn write_head(
+    worker: &Worker,
+    exchange: &Exchange,
+    reply: &Reply<'_>,
+    keeps_alive: bool,
+    out: &mut Vec<u8>,
+) {
+    let _infallible = write!(
+        out,
+        "HTTP/1.1 {} {}\r\n",
+        reply.status,
+        reason(reply.status)
+    );
+    let now = worker.clock.recent();
+    worker.date.write(worker.clock.unix(now), out);
+    let _infallible = write!(
+        out,
+        "Content-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\nServer: {}\r\n",
+        reply.content_type,
+        reply.body.len(),
+        if keeps_alive { "keep-alive" } else { "close" },
+        worker.options().server,
+    );
+    write_upstream_status(exchange, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The reference's `X-APISIX-Upstream-Status`: the statuses of all attempts, where there were any.
+pub(crate) fn write_upstream_status(exchange: &Exchange, out: &mut Vec<u8>) {
+    if exchange.attempts.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b"X-APISIX-Upstream-Status: ");
+    for (place, attempt) in exchange.attempts.iter().enumerate() {
+        let _infallible = write!(
+            out,
+            "{}{}",
+            if place > 0 { ", " } else { "" },
+            attempt.status
+        );
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// nginx's page for a status, with the reference's footer (`t/error_page`).
+fn page_text(status: u16) -> String {
+    let title = title(status);
+    format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+         <hr><center>openresty</center>\r\n\
+         <p><em>Powered by <a href=\"https://apisix.apache.org/\">APISIX</a>.</em></p></body>\r\n</html>\r\n"
+    )
+}
+
+/// Status and words of nginx's page (`ngx_http_special_response.c`).
+fn title(status: u16) -> String {
+    let words = match status {
+        503 => "Service Temporarily Unavailable",
+        504 => "Gateway Time-out",
+        408 => "Request Time-out",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Large",
+        405 => "Not Allowed",
+        other => reason(other),
+    };
+    format!("{status} {words}")
+}
+
+/// Reason phrase of a status, as nginx's status lines have them (`ngx_http_header_filter_module.c`).
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Time-out",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Large",
+        415 => "Unsupported Media Type",
+        416 => "Requested Range Not Satisfiable",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Temporarily Unavailable",
+        504 => "Gateway Time-out",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "Unknown",
+    }
+}

@@ -1,0 +1,91 @@
+//! The life of a request, from its head to the end of its response.
+
+use lockgate_http::{head::Framing, request::Method};
+use lockgate_router::Methods;
+use lockgate_snapshot::{Route, Target};
+
+use crate::{
+    client::{After, Client},
+    exchange::Exchange,
+    finish, forward,
+    reply::{self, Reply},
+    vars::Facts,
+    worker::Worker,
+};
+
+/// The reference's answer where no route matches (`apisix/init.lua`).
+const NOT_FOUND: Reply<'static> = Reply {
+    status: 404,
+    content_type: "text/plain; charset=utf-8",
+    body: b"{\"error_msg\":\"404 Route Not Found\"}\n",
+};
+
+/// Answers one request.
+///
+/// | step | where |
+/// |---|---|
+/// | path and host in normal form, the real client | `normalize.rs`, `real_ip.rs` |
+/// | route | `lockgate_router` |
+/// | upstream, node, connection, response | `forward.rs`, `respond.rs` |
+/// | log | `finish.rs` |
+pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exchange) -> After {
+    exchange.began = worker.clock.tick();
+    worker.stats.requested();
+    if exchange
+        .normalize(worker.options().delete_uri_tail_slash)
+        .is_err()
+    {
+        let after = reply::page(worker, client, exchange, 400, After::Linger).await;
+        finish::log(worker, client, exchange, None);
+        return after;
+    }
+    crate::real_ip::find(worker.options(), client, exchange);
+    let snapshot = worker.snapshot();
+    let mut params = std::mem::take(&mut exchange.params);
+    let found = snapshot
+        .routes
+        .find(&Facts::new(worker, client, exchange, None), &mut params);
+    exchange.params = params;
+    let Some(found) = found else {
+        let after = reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await;
+        finish::log(worker, client, exchange, None);
+        return after;
+    };
+    let route: &Route = found.value;
+    let after = serve(worker, client, exchange, route).await;
+    finish::log(worker, client, exchange, Some(route));
+    after
+}
+
+/// Serves a request by its route.
+async fn serve(worker: &Worker, client: &Client, exchange: &mut Exchange, route: &Route) -> After {
+    let limit = worker.options().max_body_bytes;
+    if limit > 0 && matches!(exchange.request.framing(), Framing::Length(length) if length > limit)
+    {
+        return reply::page(worker, client, exchange, 413, After::Linger).await;
+    }
+    match &route.target {
+        Target::Upstream(upstream) => {
+            forward::forward(worker, client, exchange, route, upstream).await
+        }
+        Target::NoService => reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await,
+        Target::NoPluginConfig => reply::page(worker, client, exchange, 503, After::Keep).await,
+        Target::NoUpstream => reply::page(worker, client, exchange, 502, After::Keep).await,
+        Target::Missing => reply::page(worker, client, exchange, 503, After::Keep).await,
+    }
+}
+
+/// The router's method of a request.
+pub(crate) fn method_bit(exchange: &Exchange) -> Methods {
+    match exchange.request.method() {
+        Method::Get => Methods::GET,
+        Method::Head => Methods::HEAD,
+        Method::Post => Methods::POST,
+        Method::Put => Methods::PUT,
+        Method::Delete => Methods::DELETE,
+        Method::Patch => Methods::PATCH,
+        Method::Options => Methods::OPTIONS,
+        Method::Purge => Methods::PURGE,
+        Method::Other => Methods::empty(),
+    }
+}

@@ -1,0 +1,332 @@
+//! From the upstream's response to the client's.
+
+use std::{io::Write as _, ops::Range, time::Duration};
+
+use lockgate_http::{
+    body::{Body, write_chunk_size},
+    field::Known,
+    head::{Framing, Version},
+};
+use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+
+use crate::{
+    client::Client,
+    exchange::Exchange,
+    io::{Bytes, IoFailure, Size, read, write_all},
+    reply,
+    worker::Worker,
+};
+
+/// Whether the client can tell where the response ends without the connection ending.
+pub(crate) fn has_end(exchange: &Exchange) -> bool {
+    exchange.request.version() == Version::Http11
+        || !matches!(
+            exchange.response.framing(),
+            Framing::Chunked | Framing::UntilClose
+        )
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relayed {
+    /// Whole; the upstream's connection is as it was before the request.
+    Whole,
+    /// Whole, and the upstream's connection is of no further use.
+    WholeLast,
+    /// The upstream broke off, or sent what is no body: the client must not take the response for whole.
+    UpstreamBroke,
+    /// The client took no more.
+    ClientGone,
+}
+
+/// How the body is framed for the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Out {
+    /// As many bytes as come: none, or a length that the head says.
+    Plain,
+    /// In chunks.
+    Chunked,
+}
+
+/// Sends a response whose head has been read, and its body as it comes.
+///
+/// `keeps_alive` is whether the client's connection lives on; `first` holds what was read behind the head. The body is never
+/// held back: what has been read is sent before more is read, so a slow client slows the upstream.
+pub(crate) async fn relay(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    upstream: &Upstream<'_>,
+    first: Option<Buffer>,
+    keeps_alive: bool,
+) -> Relayed {
+    let framing = exchange.response.framing();
+    let mut body = Body::new(framing);
+    let out_framing = match framing {
+        Framing::Chunked | Framing::UntilClose if exchange.request.version() == Version::Http11 => {
+            Out::Chunked
+        }
+        _ => Out::Plain,
+    };
+    let mut out = std::mem::take(&mut exchange.out);
+    out.clear();
+    write_head(worker, exchange, keeps_alive, out_framing, &mut out);
+    exchange.status = exchange.response.status();
+    let head_bytes = out.len() as u64;
+    let mut buffer = first;
+    let relayed = loop {
+        let mut data: Range<usize> = 0..0;
+        let mut used = 0;
+        if let Some(buffer) = &mut buffer {
+            match body.take(buffer) {
+                Ok(taken) => (data, used) = taken,
+                Err(error) => {
+                    tracing::error!(upstream = %upstream.name, %error, "upstream sent an invalid chunked response");
+                    break Relayed::UpstreamBroke;
+                }
+            }
+        }
+        let bytes = buffer
+            .as_ref()
+            .and_then(|buffer| buffer.filled().get(data.clone()))
+            .unwrap_or_default();
+        let mut tail = Vec::new();
+        let parts: [&[u8]; 3] = if out_framing == Out::Chunked {
+            if !bytes.is_empty() {
+                write_chunk_size(&mut out, bytes.len());
+                tail.extend_from_slice(b"\r\n");
+            }
+            if body.is_done() && body.write_last_chunk(&mut tail).is_err() {
+                tracing::error!(upstream = %upstream.name, "upstream sent malformed trailers");
+                break Relayed::UpstreamBroke;
+            }
+            [&out, bytes, &tail]
+        } else {
+            [&out, bytes, &[]]
+        };
+        exchange.has_answered = true;
+        let sent = write_all(
+            &client.stream,
+            &client.deadline,
+            worker.options().send_timeout,
+            &parts,
+        )
+        .await;
+        exchange.bytes_sent += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        exchange.body_bytes_sent += bytes.len() as u64;
+        out.clear();
+        if let Err(failure) = sent {
+            tracing::info!(client = %client.peer, %failure, "client closed the connection during the response");
+            break Relayed::ClientGone;
+        }
+        if let Some(buffer) = &mut buffer {
+            buffer.consume(used);
+        }
+        if body.is_done() {
+            let left = buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
+            // Bytes behind the end belong to nobody: such a connection is not used again.
+            break if left || !exchange.response.keeps_alive() {
+                Relayed::WholeLast
+            } else {
+                Relayed::Whole
+            };
+        }
+        if let Some(buffer) = buffer.take() {
+            worker.buffers.give_back(buffer);
+        }
+        match read(
+            upstream.stream,
+            upstream.deadline,
+            upstream.read_timeout,
+            &worker.buffers,
+            Size::Large,
+        )
+        .await
+        {
+            Ok(Bytes::Some(more)) => {
+                worker.clock.tick();
+                buffer = Some(more);
+            }
+            Ok(Bytes::End) if body.end() => {
+                if out_framing == Out::Chunked {
+                    let mut last = Vec::new();
+                    let _no_trailers = body.write_last_chunk(&mut last);
+                    exchange.bytes_sent += last.len() as u64;
+                    if write_all(
+                        &client.stream,
+                        &client.deadline,
+                        worker.options().send_timeout,
+                        &[&last],
+                    )
+                    .await
+                    .is_err()
+                    {
+                        break Relayed::ClientGone;
+                    }
+                }
+                break Relayed::WholeLast;
+            }
+            Ok(Bytes::End) => {
+                tracing::error!(upstream = %upstream.name, "upstream prematurely closed connection while reading upstream");
+                break Relayed::UpstreamBroke;
+            }
+            Err(failure) => {
+                let timed_out = matches!(failure, IoFailure::TimedOut);
+                tracing::error!(upstream = %upstream.name, %failure, timed_out, "reading the response from upstream failed");
+                break Relayed::UpstreamBroke;
+            }
+        }
+    };
+    if let Some(buffer) = buffer {
+        worker.buffers.give_back(buffer);
+    }
+    // Nothing of a head that was never sent counts.
+    exchange.bytes_sent =
+        exchange
+            .bytes_sent
+            .max(if exchange.has_answered { head_bytes } else { 0 });
+    exchange.out = out;
+    relayed
+}
+
+/// The upstream's side of an exchange.
+pub(crate) struct Upstream<'a> {
+    pub(crate) stream: &'a Stream,
+    pub(crate) deadline: &'a Deadline,
+    pub(crate) read_timeout: Duration,
+    /// For logs: `address:port`.
+    pub(crate) name: &'a std::net::SocketAddr,
+}
+
+/// Writes the response head for the client: the upstream's fields but those of its hop and of its framing.
+fn write_head(
+    worker: &Worker,
+    exchange: &Exchange,
+    keeps_alive: bool,
+    framing: Out,
+    out: &mut Vec<u8>,
+) {
+    let response = &exchange.response;
+    write_status_line(response.status(), response.reason(), out);
+    let charset = charset_to_add(worker, exchange);
+    let mut has_date = false;
+    let is_upgrade = response.status() == 101;
+    response.headers.write(out, |field| match field.known() {
+        Known::Other | Known::Trailer => true,
+        Known::Date => {
+            has_date = true;
+            true
+        }
+        Known::ContentType => charset.is_none(),
+        Known::Upgrade => is_upgrade,
+        Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::TransferEncoding
+        | Known::ContentLength
+        | Known::Server
+        | Known::XAccel
+        | Known::Te => false,
+        _ => true,
+    });
+    if let Some((content_type, charset)) = charset {
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(content_type);
+        out.extend_from_slice(b"; charset=");
+        out.extend_from_slice(charset.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if !has_date && !is_upgrade {
+        worker
+            .date
+            .write(worker.clock.unix(worker.clock.recent()), out);
+    }
+    out.extend_from_slice(b"Server: ");
+    out.extend_from_slice(worker.options().server.as_bytes());
+    if worker.options().show_upstream_status || response.status() >= 500 {
+        out.extend_from_slice(b"\r\n");
+        reply::write_upstream_status(exchange, out);
+        out.truncate(out.len() - 2);
+    }
+    match framing {
+        Out::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
+        Out::Plain => {
+            // HEAD and 304 say how long the body would have been.
+            if let Some(length) = response
+                .content_length()
+                .filter(|_| !matches!(response.status(), 100..=199 | 204))
+            {
+                out.extend_from_slice(b"\r\nContent-Length: ");
+                write_decimal(length, out);
+            }
+        }
+    }
+    out.extend_from_slice(match (is_upgrade, keeps_alive) {
+        (true, _) => b"\r\nConnection: upgrade\r\n\r\n" as &[u8],
+        (false, true) => b"\r\nConnection: keep-alive\r\n\r\n",
+        (false, false) => b"\r\nConnection: close\r\n\r\n",
+    });
+}
+
+fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
+    if status == 200 && reason == b"OK" {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    let _infallible = write!(out, "HTTP/1.1 {status} ");
+    out.extend_from_slice(if reason.is_empty() {
+        reply::reason(status).as_bytes()
+    } else {
+        reason
+    });
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The content type to write anew with a charset, as nginx's `charset` does for the types of `charset_types`.
+fn charset_to_add<'a>(worker: &'a Worker, exchange: &'a Exchange) -> Option<(&'a [u8], &'a str)> {
+    const TYPES: [&[u8]; 6] = [
+        b"text/html",
+        b"text/xml",
+        b"text/plain",
+        b"text/vnd.wap.wml",
+        b"application/javascript",
+        b"application/rss+xml",
+    ];
+    let charset = worker.options().charset.as_deref()?;
+    let content_type = exchange.response.headers.get_known(Known::ContentType)?;
+    let is_listed = TYPES
+        .iter()
+        .any(|listed| listed.eq_ignore_ascii_case(content_type));
+    is_listed.then_some((content_type, charset))
+}
+
+/// Appends a number in decimal digits, without the machinery of formatting.
+pub(crate) fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0_u8; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        if let Some(digit) = digits.get_mut(start) {
+            *digit = b'0' + (number % 10) as u8;
+        }
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_decimal_numbers() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            write_decimal(number, &mut out);
+            assert_eq!(out, number.to_string().into_bytes());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a worker counts. Written by one thread without read-modify-write contention, read by any.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counters of one worker, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Stats {
+    accepted: AtomicU64,
+    open: AtomicU64,
+    waiting: AtomicU64,
+    requests: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// A reading of [`Stats`], or the sum of several.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections accepted since the start.
+    pub accepted: u64,
+    /// Connections open.
+    pub open: u64,
+    /// Connections of these that wait for a request.
+    pub waiting: u64,
+    /// Requests begun since the start.
+    pub requests: u64,
+    /// Requests that ended in a panic.
+    pub panics: u64,
+}
+
+/// Adds without a locked instruction: each counter has one writer.
+#[inline]
+fn add(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+impl Stats {
+    pub(crate) fn opened(&self) {
+        add(&self.accepted, 1);
+        add(&self.open, 1);
+    }
+
+    pub(crate) fn closed(&self) {
+        add(&self.open, u64::MAX);
+    }
+
+    #[inline]
+    pub(crate) fn waits(&self) {
+        add(&self.waiting, 1);
+    }
+
+    #[inline]
+    pub(crate) fn wakes(&self) {
+        add(&self.waiting, u64::MAX);
+    }
+
+    #[inline]
+    pub(crate) fn requested(&self) {
+        add(&self.requests, 1);
+    }
+
+    pub(crate) fn panicked(&self) {
+        add(&self.panics, 1);
+    }
+
+    /// Reads all counters.
+    pub fn read(&self) -> Counts {
+        Counts {
+            accepted: self.accepted.load(Relaxed),
+            open: self.open.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
+            requests: self.requests.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+        }
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            accepted: sum.accepted + one.accepted,
+            open: sum.open + one.open,
+            waiting: sum.waiting + one.waiting,
+            requests: sum.requests + one.requests,
+            panics: sum.panics + one.panics,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_sums() {
+        let stats = Stats::default();
+        stats.opened();
+        stats.waits();
+        stats.opened();
+        stats.wakes();
+        stats.closed();
+        let counts = stats.read();
+        assert_eq!(
+            counts,
+            Counts {
+                accepted: 2,
+                open: 1,
+                ..Counts::default()
+            }
+        );
+        assert_eq!([counts, counts].into_iter().sum::<Counts>().accepted, 4);
+    }
+}

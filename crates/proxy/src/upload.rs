@@ -1,0 +1,259 @@
+//! The request body on its way to the upstream.
+
+use std::{cell::Cell, ops::Range, time::Duration};
+
+use lockgate_http::{
+    body::{Body, write_chunk_size},
+    head::Framing,
+};
+use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+
+use crate::{
+    client::Client,
+    exchange::Exchange,
+    forward::Failure,
+    io::{Bytes, IoFailure, Size, read, write_all},
+    limits,
+    worker::Worker,
+};
+
+/// State of a request body; part of the exchange, so that whoever answers knows what is left to read.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    body: Body,
+    /// Data of the first read, in the exchange's unread buffer.
+    first: Range<usize>,
+    /// Bytes of that buffer which the body has used up.
+    first_used: usize,
+    /// Data read later, for another attempt; `None` once it is too much.
+    replay: Option<Vec<u8>>,
+    is_chunked: bool,
+    received: u64,
+    has_sent_continue: bool,
+}
+
+impl Upload {
+    /// Takes what the first read holds of the body.
+    pub(crate) fn begin(exchange: &mut Exchange) -> Result<Self, Failure> {
+        let framing = exchange.request.framing();
+        let mut upload = Self {
+            body: Body::new(framing),
+            replay: Some(Vec::new()),
+            is_chunked: framing == Framing::Chunked,
+            ..Self::default()
+        };
+        if let Some(buffer) = &mut exchange.unread {
+            (upload.first, upload.first_used) =
+                upload.body.take(buffer).map_err(|_| Failure::BadBody)?;
+            upload.received = upload.first.len() as u64;
+        }
+        Ok(upload)
+    }
+
+    /// Whether the whole body has been read.
+    #[inline]
+    pub(crate) fn is_read(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// Bytes of the body read, without framing.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the body could be sent again from its beginning.
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// The body as read so far: a part of the first buffer, and what came later.
+    pub(crate) fn parts<'a>(&'a self, unread: Option<&'a Buffer>) -> (&'a [u8], &'a [u8]) {
+        let first = unread
+            .and_then(|buffer| buffer.filled().get(self.first.clone()))
+            .unwrap_or_default();
+        (first, self.replay.as_deref().unwrap_or_default())
+    }
+
+    /// Writes the framing around [`Self::parts`]: what stands in front of it to the end of `out`, what stands behind to `tail`.
+    pub(crate) fn frame(&self, out: &mut Vec<u8>, tail: &mut Vec<u8>) -> Result<(), Failure> {
+        if !self.is_chunked {
+            return Ok(());
+        }
+        let size = self.first.len() + self.replay.as_ref().map_or(0, Vec::len);
+        if size > 0 {
+            write_chunk_size(out, size);
+            tail.extend_from_slice(b"\r\n");
+        }
+        if self.body.is_done() {
+            self.body
+                .write_last_chunk(tail)
+                .map_err(|_| Failure::BadBody)?;
+        }
+        Ok(())
+    }
+
+    /// Ends with the body: what it used of the unread buffer is dropped, what follows is the next request.
+    pub(crate) fn finish(&mut self, unread: Option<&mut Buffer>) {
+        if let Some(buffer) = unread {
+            buffer.consume(self.first_used);
+        }
+        self.first = 0..0;
+        self.first_used = 0;
+    }
+
+    /// Goes over from the first read to a stream: what was read moves to where it can be sent again from.
+    pub(crate) fn begin_streaming(&mut self, unread: Option<Buffer>) -> Option<Buffer> {
+        let buffer = unread?;
+        if let Some(replay) = &mut self.replay {
+            let first = buffer.filled().get(self.first.clone()).unwrap_or_default();
+            replay.splice(0..0, first.iter().copied());
+        }
+        self.first = 0..0;
+        self.first_used = 0;
+        Some(buffer)
+    }
+
+    /// Reads the rest of the body and throws it away, so that the connection can be used again.
+    ///
+    /// False where that is not worth it: the body is long or malformed, the client is slow, or it still waits for leave to send.
+    pub(crate) async fn read_away(
+        worker: &Worker,
+        client: &Client,
+        exchange: &mut Exchange,
+    ) -> bool {
+        let mut upload = std::mem::take(&mut exchange.upload);
+        upload.finish(exchange.unread.as_mut());
+        let waits_for_leave = exchange.request.expects_continue()
+            && !upload.has_sent_continue
+            && upload.received == 0;
+        if upload.body.is_done() {
+            return true;
+        }
+        if waits_for_leave
+            || upload
+                .body
+                .remaining()
+                .is_some_and(|left| left > limits::DISCARD_BYTES)
+        {
+            return false;
+        }
+        let mut total = 0;
+        while !upload.body.is_done() {
+            let limit = worker.options().body_timeout;
+            let Ok(Bytes::Some(mut buffer)) = read(
+                &client.stream,
+                &client.deadline,
+                limit,
+                &worker.buffers,
+                Size::Small,
+            )
+            .await
+            else {
+                return false;
+            };
+            let Ok((_, used)) = upload.body.take(&mut buffer) else {
+                return false;
+            };
+            buffer.consume(used);
+            total += used as u64;
+            if total > limits::DISCARD_BYTES {
+                return false;
+            }
+            if buffer.is_empty() {
+                worker.buffers.give_back(buffer);
+            } else {
+                exchange.unread = Some(buffer);
+            }
+        }
+        true
+    }
+}
+
+/// What a running upload shares with the answer that may overtake it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The body has been sent whole.
+    pub(crate) is_sent: Cell<bool>,
+    /// Bytes read behind the body.
+    pub(crate) rest: Cell<Option<Buffer>>,
+}
+
+/// Sends the rest of a body as it comes from the client.
+///
+/// Bodies are never held back: a piece that was read is sent before the next is read, so a slow upstream slows the client.
+pub(crate) async fn pump(
+    worker: &Worker,
+    client: &Client,
+    upload: &mut Upload,
+    upstream: &Stream,
+    deadline: &Deadline,
+    expects_continue: bool,
+    send_timeout: Duration,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let options = worker.options();
+    if expects_continue && upload.received == 0 && !upload.has_sent_continue {
+        upload.has_sent_continue = true;
+        let interim: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        write_all(&client.stream, deadline, options.send_timeout, &[interim])
+            .await
+            .map_err(|_| Failure::ClientGone)?;
+    }
+    let mut head = Vec::new();
+    let mut tail = Vec::new();
+    while !upload.body.is_done() {
+        let mut buffer = match read(
+            &client.stream,
+            deadline,
+            options.body_timeout,
+            &worker.buffers,
+            Size::Large,
+        )
+        .await
+        {
+            Ok(Bytes::Some(buffer)) => buffer,
+            Ok(Bytes::End) | Err(IoFailure::Broken(_)) => return Err(Failure::ClientGone),
+            Err(IoFailure::TimedOut) => return Err(Failure::BodyTimeout),
+        };
+        worker.clock.tick();
+        let (data, used) = upload
+            .body
+            .take(&mut buffer)
+            .map_err(|_| Failure::BadBody)?;
+        let bytes = buffer.filled().get(data).unwrap_or_default();
+        upload.received += bytes.len() as u64;
+        if options.max_body_bytes > 0 && upload.received > options.max_body_bytes {
+            return Err(Failure::BodyTooLarge);
+        }
+        match &mut upload.replay {
+            Some(replay) if replay.len() + bytes.len() <= limits::REPLAY_BYTES => {
+                replay.extend_from_slice(bytes)
+            }
+            replay => *replay = None,
+        }
+        head.clear();
+        tail.clear();
+        if upload.is_chunked {
+            if !bytes.is_empty() {
+                write_chunk_size(&mut head, bytes.len());
+                tail.extend_from_slice(b"\r\n");
+            }
+            if upload.body.is_done() {
+                upload
+                    .body
+                    .write_last_chunk(&mut tail)
+                    .map_err(|_| Failure::BadBody)?;
+            }
+        }
+        let sent = write_all(upstream, deadline, send_timeout, &[&head, bytes, &tail]).await;
+        buffer.consume(used);
+        if buffer.is_empty() {
+            worker.buffers.give_back(buffer);
+        } else {
+            progress.rest.set(Some(buffer));
+        }
+        sent.map_err(Failure::Send)?;
+    }
+    progress.is_sent.set(true);
+    Ok(())
+}

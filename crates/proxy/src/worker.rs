@@ -1,0 +1,242 @@
+//! A worker: one thread, one runtime, its own listeners, pools and caches. Workers share nothing they write to.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use lockgate_http::pool::Pool;
+use lockgate_net::{buffer::Buffers, clock::Clock, deadline::Deadlines, listen, stream::Stream};
+use lockgate_snapshot::{Published, Snapshot};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, LocalOptions},
+    sync::watch,
+};
+
+use crate::{
+    client::{self, Client},
+    date::Date,
+    exchange::Exchange,
+    limits,
+    options::Options,
+    stats::Stats,
+};
+
+/// What the process wants of its workers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Serve.
+    #[default]
+    Run,
+    /// Accept nothing more, finish what was begun.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// What all workers are given.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) published: Arc<Published>,
+    pub(crate) connections: AtomicU64,
+}
+
+/// One worker's own things.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    shared: Arc<Shared>,
+    pub(crate) clock: Rc<Clock>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) buffers: Buffers,
+    pub(crate) pool: Pool,
+    pub(crate) date: Date,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) access_log: Option<crate::access_log::Writer>,
+    exchanges: RefCell<Vec<Box<Exchange>>>,
+    snapshot: RefCell<(u64, Rc<Arc<Snapshot>>)>,
+    is_draining: Cell<bool>,
+}
+
+impl Worker {
+    #[inline]
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Whether new requests on old connections are no longer wanted.
+    #[inline]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// The newest snapshot. One relaxed load when nothing changed; the reference count is this thread's own.
+    #[inline]
+    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        let version = self.shared.published.version();
+        let mut cached = self.snapshot.borrow_mut();
+        if cached.0 != version {
+            *cached = (version, Rc::new(self.shared.published.load()));
+        }
+        cached.1.clone()
+    }
+
+    /// An exchange to fill.
+    #[inline]
+    pub(crate) fn exchange(&self) -> Box<Exchange> {
+        self.exchanges.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an exchange back.
+    #[inline]
+    pub(crate) fn give_back(&self, mut exchange: Box<Exchange>) {
+        let mut exchanges = self.exchanges.borrow_mut();
+        if exchanges.len() < limits::EXCHANGES {
+            exchange.clear();
+            exchanges.push(exchange);
+        }
+    }
+
+    /// Serial number for a new connection.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Everything a worker thread needs to start.
+pub(crate) struct Start {
+    pub(crate) id: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) access_log: Option<crate::access_log::Writer>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// Runs a worker until it is told to stop, or has drained.
+///
+/// # Errors
+/// The runtime or its listeners cannot be set up.
+pub(crate) fn run(start: Start) -> io::Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let clock = Rc::new(Clock::new());
+        let deadlines = Deadlines::new(clock.clone());
+        let version = start.shared.published.version();
+        let snapshot = Rc::new(start.shared.published.load());
+        let worker = Rc::new(Worker {
+            id: start.id,
+            shared: start.shared,
+            clock,
+            deadlines: deadlines.clone(),
+            buffers: Buffers::default(),
+            pool: Pool::default(),
+            date: Date::default(),
+            stats: start.stats,
+            access_log: start.access_log,
+            exchanges: RefCell::default(),
+            snapshot: RefCell::new((version, snapshot)),
+            is_draining: Cell::new(false),
+        });
+        tokio::task::spawn_local(deadlines.sweep());
+        tokio::task::spawn_local(sweep_pool(worker.clone()));
+        let mut accepting = Vec::new();
+        for listener in start.listeners {
+            let local = listener.local_addr()?;
+            accepting.push(tokio::task::spawn_local(accept(
+                worker.clone(),
+                listen::register(listener)?,
+                local,
+            )));
+        }
+        let mut phase = start.phase;
+        let left = |phase: &Phase| *phase != Phase::Run;
+        // The sender lives as long as the process; its end is a stop.
+        let wanted = phase
+            .wait_for(left)
+            .await
+            .map_or(Phase::Stop, |phase| *phase);
+        for task in &accepting {
+            task.abort();
+        }
+        if wanted == Phase::Drain {
+            drain(&worker, &mut phase).await;
+        }
+        Ok(())
+    })
+}
+
+/// Waits until every connection has ended, the time is up, or a stop is asked for.
+async fn drain(worker: &Rc<Worker>, phase: &mut watch::Receiver<Phase>) {
+    worker.is_draining.set(true);
+    worker.deadlines.expire_idle();
+    let emptied = async {
+        while worker.stats.read().open > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = emptied => {}
+        () = tokio::time::sleep(worker.options().drain_timeout) => {
+            tracing::warn!(worker = worker.id, open = worker.stats.read().open, "connections are cut: draining took too long");
+        }
+        _ = phase.wait_for(|phase| *phase == Phase::Stop) => {}
+    }
+}
+
+async fn sweep_pool(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(limits::POOL_SWEEP).await;
+        worker.pool.sweep(worker.clock.tick());
+    }
+}
+
+/// Accepts connections for ever.
+async fn accept(worker: Rc<Worker>, listener: TcpListener, local: SocketAddr) {
+    let mut failures = 0_u64;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                failures = 0;
+                worker.clock.tick();
+                // A socket that is gone already shows it on the first read.
+                let _gone = stream.set_nodelay(true);
+                let local = if local.ip().is_unspecified() {
+                    stream.local_addr().unwrap_or(local)
+                } else {
+                    local
+                };
+                let client = Client::new(&worker, Stream::from(stream), peer, local);
+                tokio::task::spawn_local(client::serve(worker.clone(), client));
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // Out of descriptors or memory: existing connections go on, new ones wait in the kernel's queue.
+                if failures.is_power_of_two() || failures == 0 {
+                    tracing::error!(%local, %error, failures, "cannot accept connections");
+                }
+                failures += 1;
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors of `accept` that say something of a connection that is gone, not of the listener.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}

@@ -1,0 +1,481 @@
+//! Objects in, snapshot out; only what changed is built anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use lockgate_expr::Expr;
+use lockgate_model::resource;
+use lockgate_router::{Mode, RouteSpec, Table};
+use lockgate_store::{Change, Entry};
+use lockgate_upstream::{Compile, Timeouts, Upstream};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::{Route, ServiceFacts, Snapshot, Target, links::Links};
+
+/// What compiling depends on besides the objects.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `apisix.router.http`
+    pub router: Mode,
+    /// What upstreams are compiled with.
+    pub upstream: Compile,
+}
+
+/// Why an object is not in force as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// It is not what its kind should be.
+    #[error("{0}")]
+    Malformed(String),
+    /// It is in force, but for this.
+    #[error("{0}")]
+    NotHonoured(String),
+}
+
+/// Everything stored, and the newest snapshot made of it.
+#[derive(Debug)]
+pub struct Compiler {
+    settings: Settings,
+    table: Table<Arc<Route>>,
+    routes: HashMap<Arc<str>, StoredRoute>,
+    services: HashMap<Arc<str>, Service>,
+    upstreams: HashMap<Arc<str>, Arc<Upstream>>,
+    plugin_configs: HashSet<Arc<str>>,
+    of_service: Links,
+    of_upstream: Links,
+    of_plugin_config: Links,
+    services_of_upstream: Links,
+    problems: BTreeMap<Arc<str>, Problem>,
+    revision: u64,
+}
+
+/// A route as stored, and what it was built from.
+#[derive(Debug)]
+struct StoredRoute {
+    value: Arc<[u8]>,
+    uses: Uses,
+    /// The upstream written into the route, whose state outlives edits.
+    own_upstream: Option<Arc<Upstream>>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Uses {
+    service: Option<Arc<str>>,
+    upstream: Option<Arc<str>>,
+    plugin_config: Option<Arc<str>>,
+}
+
+/// A compiled service.
+#[derive(Debug)]
+struct Service {
+    facts: Arc<ServiceFacts>,
+    hosts: Vec<String>,
+    upstream_id: Option<Arc<str>>,
+    own_upstream: Option<Arc<Upstream>>,
+    allows_websocket: bool,
+}
+
+/// What a batch of changes touches.
+#[derive(Debug, Default)]
+struct Dirty {
+    routes: BTreeSet<Arc<str>>,
+    services: BTreeSet<Arc<str>>,
+}
+
+impl Compiler {
+    /// Nothing stored yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: Table::new(settings.router),
+            settings,
+            routes: HashMap::new(),
+            services: HashMap::new(),
+            upstreams: HashMap::new(),
+            plugin_configs: HashSet::new(),
+            of_service: Links::default(),
+            of_upstream: Links::default(),
+            of_plugin_config: Links::default(),
+            services_of_upstream: Links::default(),
+            problems: BTreeMap::new(),
+            revision: 0,
+        }
+    }
+
+    /// What is stored but not in force as it stands, by key.
+    pub fn problems(&self) -> &BTreeMap<Arc<str>, Problem> {
+        &self.problems
+    }
+
+    /// Every key the compiler holds; what a new listing lacks has been removed meanwhile.
+    pub fn keys(&self) -> impl Iterator<Item = Arc<str>> {
+        let keys = |kind: &'static str, ids: Vec<&Arc<str>>| {
+            ids.into_iter()
+                .map(move |id| Arc::from(format!("{kind}/{id}")))
+                .collect::<Vec<Arc<str>>>()
+        };
+        [
+            keys("routes", self.routes.keys().collect()),
+            keys("services", self.services.keys().collect()),
+            keys("upstreams", self.upstreams.keys().collect()),
+            keys("plugin_configs", self.plugin_configs.iter().collect()),
+            self.problems.keys().cloned().collect(),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The snapshot of what has been applied. Cheap: it shares structure with the one before.
+    pub fn snapshot(&mut self) -> Snapshot {
+        Snapshot {
+            revision: self.revision,
+            routes: self.table.routes(),
+        }
+    }
+
+    /// Takes changes in and rebuilds what depends on them. Upstreams first, so that a route stored after its upstream in the
+    /// same batch finds it.
+    pub async fn apply(&mut self, revision: u64, changes: &[Change]) {
+        let mut dirty = Dirty::default();
+        for change in changes {
+            match change {
+                Change::Put(entry) => self.put(entry, &mut dirty).await,
+                Change::Delete { key, .. } => self.delete(key, &mut dirty),
+            }
+        }
+        for id in &dirty.services {
+            dirty.routes.extend(self.of_service.users(id).cloned());
+        }
+        for id in std::mem::take(&mut dirty.routes) {
+            self.build_route(&id).await;
+        }
+        self.revision = revision;
+    }
+
+    async fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
+        match split(&entry.key) {
+            Some(("routes", id)) => {
+                let value = entry.value.clone();
+                match self.routes.get_mut(id) {
+                    Some(stored) => stored.value = value,
+                    None => {
+                        let stored = StoredRoute {
+                            value,
+                            uses: Uses::default(),
+                            own_upstream: None,
+                        };
+                        self.routes.insert(id.into(), stored);
+                    }
+                }
+                dirty.routes.insert(id.into());
+            }
+            Some(("services", id)) => {
+                if let Some(stored) = self.read::<resource::Service>(entry) {
+                    self.put_service(&id.into(), &entry.key, stored).await;
+                    dirty.services.insert(id.into());
+                }
+            }
+            Some(("upstreams", id)) => {
+                if let Some(stored) = self.read::<resource::Upstream>(entry) {
+                    let previous = self.upstreams.get(id).cloned();
+                    if let Some(upstream) =
+                        self.upstream(&entry.key, &stored, previous.as_ref()).await
+                    {
+                        self.upstreams.insert(id.into(), upstream);
+                        self.mark_upstream(id, dirty);
+                    }
+                }
+            }
+            Some(("plugin_configs", id)) => {
+                if self.plugin_configs.insert(id.into()) {
+                    dirty
+                        .routes
+                        .extend(self.of_plugin_config.users(id).cloned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn delete(&mut self, key: &str, dirty: &mut Dirty) {
+        self.problems.remove(key);
+        match split(key) {
+            Some(("routes", id)) => {
+                if let Some(stored) = self.routes.remove(id) {
+                    self.unlink(id, &stored.uses);
+                }
+                self.table.remove(id);
+                dirty.routes.remove(id);
+            }
+            Some(("services", id)) => {
+                if let Some(Service {
+                    upstream_id: Some(upstream),
+                    ..
+                }) = self.services.remove(id)
+                {
+                    self.services_of_upstream.remove(&upstream, id);
+                }
+                dirty.services.insert(id.into());
+            }
+            Some(("upstreams", id)) => {
+                self.upstreams.remove(id);
+                self.mark_upstream(id, dirty);
+            }
+            Some(("plugin_configs", id)) => {
+                if self.plugin_configs.remove(id) {
+                    dirty
+                        .routes
+                        .extend(self.of_plugin_config.users(id).cloned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mark_upstream(&self, id: &str, dirty: &mut Dirty) {
+        dirty.routes.extend(self.of_upstream.users(id).cloned());
+        dirty
+            .services
+            .extend(self.services_of_upstream.users(id).cloned());
+    }
+
+    async fn put_service(&mut self, id: &Arc<str>, key: &Arc<str>, stored: resource::Service) {
+        let previous = self.services.remove(id);
+        if let Some(Service {
+            upstream_id: Some(upstream),
+            ..
+        }) = &previous
+        {
+            self.services_of_upstream.remove(upstream, id);
+        }
+        let own_upstream = match &stored.upstream {
+            Some(own) => {
+                self.upstream(
+                    key,
+                    own,
+                    previous.and_then(|service| service.own_upstream).as_ref(),
+                )
+                .await
+            }
+            None => None,
+        };
+        let upstream_id = stored.upstream_id.as_deref().map(Arc::from);
+        if let Some(upstream) = &upstream_id {
+            self.services_of_upstream.add(upstream, id);
+        }
+        let facts = Arc::new(ServiceFacts {
+            id: id.clone(),
+            name: stored.name.as_deref().map(Arc::from),
+        });
+        let allows_websocket = stored.enable_websocket.unwrap_or(false);
+        let service = Service {
+            facts,
+            hosts: stored.hosts,
+            upstream_id,
+            own_upstream,
+            allows_websocket,
+        };
+        self.services.insert(id.clone(), service);
+    }
+
+    /// Compiles an upstream; on failure notes why and gives what was in force before.
+    async fn upstream(
+        &mut self,
+        key: &Arc<str>,
+        stored: &resource::Upstream,
+        previous: Option<&Arc<Upstream>>,
+    ) -> Option<Arc<Upstream>> {
+        match Upstream::compile(stored, &self.settings.upstream, previous.map(Arc::as_ref)).await {
+            Ok(compiled) => {
+                for warning in &compiled.warnings {
+                    self.note(key, Problem::NotHonoured(warning.to_string()));
+                }
+                Some(compiled.upstream)
+            }
+            Err(error) => {
+                self.note(key, Problem::Malformed(error.to_string()));
+                previous.cloned()
+            }
+        }
+    }
+
+    /// Builds a route from its stored value and everything that it refers to.
+    async fn build_route(&mut self, id: &Arc<str>) {
+        let Some(mut stored) = self.routes.remove(id) else {
+            return;
+        };
+        let key: Arc<str> = format!("routes/{id}").into();
+        self.problems.remove(&key);
+        let parsed = serde_json::from_slice::<resource::Route>(&stored.value);
+        match parsed {
+            Err(error) => self.note(&key, Problem::Malformed(error.to_string())),
+            Ok(route) => {
+                let uses = Uses {
+                    service: route.service_id.as_deref().map(Arc::from),
+                    upstream: route.upstream_id.as_deref().map(Arc::from),
+                    plugin_config: route.plugin_config_id.as_deref().map(Arc::from),
+                };
+                if uses != stored.uses {
+                    self.unlink(id, &stored.uses);
+                    self.link(id, &uses);
+                    stored.uses = uses;
+                }
+                stored.own_upstream = match &route.upstream {
+                    Some(own) => self.upstream(&key, own, stored.own_upstream.as_ref()).await,
+                    None => None,
+                };
+                if let Err(problem) = self.insert(id, &route, &stored) {
+                    self.note(&key, problem);
+                }
+            }
+        }
+        self.routes.insert(id.clone(), stored);
+    }
+
+    fn insert(
+        &mut self,
+        id: &Arc<str>,
+        route: &resource::Route,
+        stored: &StoredRoute,
+    ) -> Result<(), Problem> {
+        if route.status == Some(0) {
+            self.table.remove(id);
+            return Ok(());
+        }
+        if route.filter_func.is_some() || route.script.is_some() {
+            // Serving more requests than the author meant, or without the script, is worse than serving none.
+            self.table.remove(id);
+            return Err(Problem::Malformed(
+                "filter_func and script need Lua, which is not built in; the route is off".into(),
+            ));
+        }
+        let malformed = |error: &dyn std::error::Error| Problem::Malformed(error.to_string());
+        let vars = match &route.vars {
+            Some(vars) => Some(Arc::new(
+                Expr::compile(vars).map_err(|error| malformed(&error))?,
+            )),
+            None => None,
+        };
+        let service = stored
+            .uses
+            .service
+            .as_ref()
+            .map(|service| self.services.get(service));
+        let mut hosts: Vec<String> = route.all_hosts().map(str::to_owned).collect();
+        if hosts.is_empty()
+            && let Some(Some(service)) = service
+        {
+            hosts.clone_from(&service.hosts);
+        }
+        let compiled = Route {
+            id: id.clone(),
+            name: route.name.as_deref().map(Arc::from),
+            service: service.flatten().map(|service| service.facts.clone()),
+            target: self.target(stored),
+            timeouts: route.timeout.as_ref().map(Timeouts::from),
+            allows_websocket: route.enable_websocket.unwrap_or_else(|| {
+                service
+                    .flatten()
+                    .is_some_and(|service| service.allows_websocket)
+            }),
+        };
+        let spec = RouteSpec {
+            id: id.clone(),
+            hosts,
+            paths: route.paths().map(str::to_owned).collect(),
+            methods: route.methods.iter().map(String::as_str).collect(),
+            remote_addrs: route.all_remote_addrs().map(str::to_owned).collect(),
+            vars,
+            priority: route.priority.unwrap_or(0),
+            value: Arc::new(compiled),
+        };
+        self.table.insert(spec).map_err(|error| malformed(&error))
+    }
+
+    /// Where the requests of a route go: its upstream by id, its own, its service's by id, its service's own.
+    fn target(&self, stored: &StoredRoute) -> Target {
+        let by_id = |id: &Arc<str>| {
+            self.upstreams
+                .get(id)
+                .map_or(Target::NoUpstream, |found| Target::Upstream(found.clone()))
+        };
+        if let Some(id) = &stored.uses.plugin_config
+            && !self.plugin_configs.contains(id)
+        {
+            return Target::NoPluginConfig;
+        }
+        let service = match &stored.uses.service {
+            None => None,
+            Some(id) => match self.services.get(id) {
+                Some(service) => Some(service),
+                None => return Target::NoService,
+            },
+        };
+        if let Some(id) = &stored.uses.upstream {
+            return by_id(id);
+        }
+        if let Some(own) = &stored.own_upstream {
+            return Target::Upstream(own.clone());
+        }
+        match service {
+            Some(Service {
+                upstream_id: Some(id),
+                ..
+            }) => by_id(id),
+            Some(Service {
+                own_upstream: Some(own),
+                ..
+            }) => Target::Upstream(own.clone()),
+            _ => Target::Missing,
+        }
+    }
+
+    fn link(&mut self, id: &Arc<str>, uses: &Uses) {
+        for (links, used) in [
+            (&mut self.of_service, &uses.service),
+            (&mut self.of_upstream, &uses.upstream),
+            (&mut self.of_plugin_config, &uses.plugin_config),
+        ] {
+            if let Some(used) = used {
+                links.add(used, id);
+            }
+        }
+    }
+
+    fn unlink(&mut self, id: &str, uses: &Uses) {
+        for (links, used) in [
+            (&mut self.of_service, &uses.service),
+            (&mut self.of_upstream, &uses.upstream),
+            (&mut self.of_plugin_config, &uses.plugin_config),
+        ] {
+            if let Some(used) = used {
+                links.remove(used, id);
+            }
+        }
+    }
+
+    /// Reads a stored value; what cannot be read is noted, and what was in force before stays.
+    fn read<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
+        self.problems.remove(&entry.key);
+        match serde_json::from_slice(&entry.value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(&entry.key, Problem::Malformed(error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, key: &Arc<str>, problem: Problem) {
+        tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
+        self.problems.insert(key.clone(), problem);
+    }
+}
+
+/// Kind and id of a key; `None` for what is no object (`gen_id`) or lies deeper (credentials).
+fn split(key: &str) -> Option<(&str, &str)> {
+    key.split_once('/')
+        .filter(|(_, id)| !id.is_empty() && !id.contains('/'))
+}

@@ -1,0 +1,56 @@
+//! What a request reads: routes with everything they refer to.
+
+use std::sync::Arc;
+
+use lockgate_router::Routes;
+use lockgate_upstream::{Timeouts, Upstream};
+
+/// One state of the whole configuration, compiled.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Revision of the store that it shows.
+    pub revision: u64,
+    /// Which route a request takes.
+    pub routes: Routes<Arc<Route>>,
+}
+
+/// A compiled route.
+#[derive(Debug)]
+pub struct Route {
+    /// `route_id`
+    pub id: Arc<str>,
+    /// `route_name`
+    pub name: Option<Arc<str>>,
+    /// The service it belongs to.
+    pub service: Option<Arc<ServiceFacts>>,
+    /// Where requests go.
+    pub target: Target,
+    /// Timeouts that win over the upstream's.
+    pub timeouts: Option<Timeouts>,
+    /// Whether `Upgrade` is passed on.
+    pub allows_websocket: bool,
+}
+
+/// What a route tells of its service.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServiceFacts {
+    /// `service_id`
+    pub id: Arc<str>,
+    /// `service_name`
+    pub name: Option<Arc<str>>,
+}
+
+/// Where requests of a route go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To a node of this upstream.
+    Upstream(Arc<Upstream>),
+    /// The route names an upstream that does not exist: 502.
+    NoUpstream,
+    /// The route names a service that does not exist: 404.
+    NoService,
+    /// The route names a plugin configuration that does not exist: 503.
+    NoPluginConfig,
+    /// Neither route nor service has an upstream: 503.
+    Missing,
+}
