@@ -4,6 +4,12 @@
 //! Prints nanoseconds per lookup (best and median of several rounds), microseconds per edit when a view is taken after each one, and
 //! bytes per route by the resident memory of the process (Linux).
 
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a program that prints a table"
+)]
+
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::net::IpAddr;
