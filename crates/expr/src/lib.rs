@@ -1,1 +1,21 @@
-//! Variables, vars expressions and templates: parsed once, evaluated per request.
+//! Variables, `vars` expressions and `$variable` templates: parsed once, evaluated per request.
+//!
+//! Text from the configuration becomes a [`Variable`], an [`Expr`] or a [`Template`] when a resource is compiled; a request then only answers
+//! [`Lookup::lookup`] for the variables they name. This crate does not know where a value comes from: whoever holds the request implements [`Lookup`].
+//!
+//! Read next: `variable.rs` for the names, `expr.rs` for the `vars` language, `template.rs` for texts with variables in them.
+
+mod expr;
+mod ip_set;
+mod limits;
+mod lookup;
+mod pattern;
+mod template;
+mod variable;
+
+pub use crate::expr::{Expr, ExprError};
+pub use crate::ip_set::{AddressError, IpSet};
+pub use crate::lookup::{Lookup, Value};
+pub use crate::pattern::Pattern;
+pub use crate::template::{LogFormatError, Part, Template};
+pub use crate::variable::Variable;

@@ -1,0 +1,16 @@
+//! Sizes of this crate's structures.
+
+/// Bits of the hash that choose a slot in one node of a [`HashTrie`](crate::hash_trie::HashTrie): 32 slots, the width of its bitmap.
+pub(crate) const HASH_TRIE_BITS: u32 = 5;
+
+/// Slots a node of a hash trie holds without a further allocation. With 100 000 keys its lowest nodes hold 3 on average.
+pub(crate) const HASH_TRIE_INLINE: usize = 4;
+
+/// Nested prefixes of one path, or wildcards of one host, that are collected without allocating.
+pub(crate) const PREFIXES_INLINE: usize = 8;
+
+/// Parameters of one path that are kept without allocating.
+pub(crate) const PARAMS_INLINE: usize = 4;
+
+/// Bytes of a host that are reversed without allocating; a host name has at most 253 (RFC 1035 §2.3.4).
+pub(crate) const HOST_INLINE: usize = 256;
