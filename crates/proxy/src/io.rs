@@ -44,7 +44,6 @@ pub(crate) async fn write_all(
             deadline.guard(step).await
         } else {
             // The deadline is set when the first attempt has to wait; mostly it has not.
-            let mut step = step;
             deadline
                 .guard(|context| {
                     let polled = step(context);

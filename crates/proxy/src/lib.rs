@@ -25,6 +25,7 @@ mod vars;
 mod worker;
 mod workers;
 
+pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions};
 pub use options::Options;
 pub use stats::Counts;
 pub use worker::Phase;

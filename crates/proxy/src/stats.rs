@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Counters of one worker, on cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Stats {
+pub(crate) struct Stats {
     accepted: AtomicU64,
     open: AtomicU64,
     waiting: AtomicU64,
@@ -64,7 +64,7 @@ impl Stats {
     }
 
     /// Reads all counters.
-    pub fn read(&self) -> Counts {
+    pub(crate) fn read(&self) -> Counts {
         Counts {
             accepted: self.accepted.load(Relaxed),
             open: self.open.load(Relaxed),

@@ -170,7 +170,7 @@ impl Upload {
 }
 
 /// What a running upload shares with the answer that may overtake it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Progress {
     /// The body has been sent whole.
     pub(crate) is_sent: Cell<bool>,

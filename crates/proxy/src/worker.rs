@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    hash::BuildHasher as _,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -64,6 +65,8 @@ pub(crate) struct Worker {
     exchanges: RefCell<Vec<Box<Exchange>>>,
     snapshot: RefCell<(u64, Rc<Arc<Snapshot>>)>,
     is_draining: Cell<bool>,
+    ids: Cell<u64>,
+    seed: std::hash::RandomState,
 }
 
 impl Worker {
@@ -103,6 +106,18 @@ impl Worker {
             exchange.clear();
             exchanges.push(exchange);
         }
+    }
+
+    /// The random id of a request, made when first asked for.
+    pub(crate) fn request_id(&self, id: &Cell<u128>) -> u128 {
+        if id.get() == 0 {
+            // An identifier, not a secret: seeded by the system once per worker, then counted through a mixing function.
+            let count = self.ids.get().wrapping_add(1);
+            self.ids.set(count);
+            let half = |salt: u64| u128::from(self.seed.hash_one((count, salt)));
+            id.set(half(1) << 64 | half(2) | 1);
+        }
+        id.get()
     }
 
     /// Serial number for a new connection.
@@ -147,6 +162,8 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
             exchanges: RefCell::default(),
             snapshot: RefCell::new((version, snapshot)),
             is_draining: Cell::new(false),
+            ids: Cell::new(0),
+            seed: std::hash::RandomState::new(),
         });
         tokio::task::spawn_local(deadlines.sweep());
         tokio::task::spawn_local(sweep_pool(worker.clone()));

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
 thread_local! {
     /// The second formatted last, and both its texts: a busy worker formats once per second.
@@ -23,18 +23,18 @@ fn with(unix: Duration, read: impl FnOnce(&(u64, String, String)) -> String) -> 
     LAST.with_borrow_mut(|last| {
         if last.0 != unix.as_secs() || last.1.is_empty() {
             let at = Timestamp::from_second(unix.as_secs() as i64).unwrap_or(Timestamp::UNIX_EPOCH);
-            let zoned = at.to_zoned(TimeZone::system());
+            let zoned = at.to_zoned_datetime(TimeZone::system());
             *last = (unix.as_secs(), in_log(&zoned), in_iso(&zoned));
         }
         read(last)
     })
 }
 
-fn in_log(at: &Zoned) -> String {
+fn in_log(at: &ZonedDateTime) -> String {
     at.strftime("%d/%b/%Y:%H:%M:%S %z").to_string()
 }
 
-fn in_iso(at: &Zoned) -> String {
+fn in_iso(at: &ZonedDateTime) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
@@ -47,7 +47,7 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let at = Timestamp::from_second(784_111_777)
             .expect("valid")
-            .to_zoned(zone);
+            .to_zoned_datetime(zone);
         assert_eq!(in_log(&at), "06/Nov/1994:10:49:37 +0200");
         assert_eq!(in_iso(&at), "1994-11-06T10:49:37+02:00");
     }
