@@ -29,8 +29,9 @@ pub(crate) struct Exchange {
     /// The normalised path, where it differs from the received one.
     uri: Vec<u8>,
     is_uri_rewritten: bool,
-    /// The request's host in lower case, without port and trailing dot.
-    pub(crate) host: Vec<u8>,
+    /// The request's authority in lower case.
+    authority: Vec<u8>,
+    host_len: usize,
     /// Address of the client as trusted proxies tell it, else the peer's.
     pub(crate) remote: Option<IpAddr>,
     /// When the head was complete, in microseconds of the worker's clock.
@@ -81,7 +82,7 @@ impl Exchange {
         self.out.clear();
         self.uri.clear();
         self.is_uri_rewritten = false;
-        self.host.clear();
+        self.authority.clear();
         self.remote = None;
         self.began = 0;
         self.ended = 0;
@@ -105,6 +106,18 @@ impl Exchange {
         }
     }
 
+    /// The request's authority, in lower case.
+    #[inline]
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// The request's host, in lower case, without port and trailing dot.
+    #[inline]
+    pub(crate) fn host(&self) -> &[u8] {
+        self.authority.get(..self.host_len).unwrap_or_default()
+    }
+
     /// Brings path and host into normal form.
     ///
     /// # Errors
@@ -126,8 +139,9 @@ impl Exchange {
             self.uri.pop();
         }
         let authority = self.request.authority();
-        self.host
-            .extend(host_of(authority).iter().map(u8::to_ascii_lowercase));
+        self.host_len = host_of(authority).len();
+        self.authority.extend_from_slice(authority);
+        self.authority.make_ascii_lowercase();
         Ok(())
     }
 

@@ -1,8 +1,6 @@
 //! After the last byte: the access log line.
 
-use lockgate_snapshot::Route;
-
-use crate::{client::Client, exchange::Exchange, vars::Facts, worker::Worker};
+use crate::{client::Client, exchange::Exchange, request::Matched, vars::Facts, worker::Worker};
 
 /// Ends an exchange: everything about it is known.
 #[inline]
@@ -10,10 +8,10 @@ pub(crate) fn log(
     worker: &Worker,
     client: &Client,
     exchange: &mut Exchange,
-    route: Option<&Route>,
+    matched: Option<Matched<'_>>,
 ) {
     exchange.ended = worker.clock.tick();
     if let Some(log) = &worker.access_log {
-        log.write(&Facts::new(worker, client, exchange, route));
+        log.write(&Facts::new(worker, client, exchange, matched));
     }
 }

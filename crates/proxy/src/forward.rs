@@ -14,6 +14,7 @@ use crate::{
     head,
     io::{Bytes, IoFailure, Size, read, write_all},
     reply,
+    request::Matched,
     respond::{self, Relayed},
     tunnel,
     upload::{Progress, Upload, pump},
@@ -108,9 +109,10 @@ pub(crate) async fn forward(
     worker: &Worker,
     client: &Client,
     exchange: &mut Exchange,
-    route: &Route,
+    matched: Matched<'_>,
     upstream: &Upstream,
 ) -> After {
+    let route: &Route = matched.value();
     match Upload::begin(exchange) {
         Ok(upload) => exchange.upload = upload,
         Err(failure) => {
@@ -131,7 +133,7 @@ pub(crate) async fn forward(
     let mut tried = Tried::default();
     let mut retries = upstream.retries(&nodes);
     loop {
-        let facts = Facts::new(worker, client, exchange, Some(route));
+        let facts = Facts::new(worker, client, exchange, Some(matched));
         let Some(picked) = nodes.pick(worker.id, &mut tried, &facts) else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
             return reply::page(worker, client, exchange, 502, After::Keep).await;

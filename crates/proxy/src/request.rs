@@ -1,7 +1,9 @@
 //! The life of a request, from its head to the end of its response.
 
-use lockgate_http::{head::Framing, request::Method};
-use lockgate_router::Methods;
+use std::sync::Arc;
+
+use lockgate_http::head::Framing;
+use lockgate_router::Match;
 use lockgate_snapshot::{Route, Target};
 
 use crate::{
@@ -12,6 +14,9 @@ use crate::{
     vars::Facts,
     worker::Worker,
 };
+
+/// The route that a request takes.
+pub(crate) type Matched<'a> = Match<'a, Arc<Route>>;
 
 /// The reference's answer where no route matches (`apisix/init.lua`).
 const NOT_FOUND: Reply<'static> = Reply {
@@ -51,41 +56,26 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
         finish::log(worker, client, exchange, None);
         return after;
     };
-    let route: &Route = found.value;
-    let after = serve(worker, client, exchange, route).await;
-    finish::log(worker, client, exchange, Some(route));
+    let after = serve(worker, client, exchange, found).await;
+    finish::log(worker, client, exchange, Some(found));
     after
 }
 
 /// Serves a request by its route.
-async fn serve(worker: &Worker, client: &Client, exchange: &mut Exchange, route: &Route) -> After {
+async fn serve(worker: &Worker, client: &Client, exchange: &mut Exchange, matched: Matched<'_>,
+) -> After {
     let limit = worker.options().max_body_bytes;
     if limit > 0 && matches!(exchange.request.framing(), Framing::Length(length) if length > limit)
     {
         return reply::page(worker, client, exchange, 413, After::Linger).await;
     }
-    match &route.target {
+    match &matched.value().target {
         Target::Upstream(upstream) => {
-            forward::forward(worker, client, exchange, route, upstream).await
+            forward::forward(worker, client, exchange, matched, upstream).await
         }
         Target::NoService => reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await,
         Target::NoPluginConfig => reply::page(worker, client, exchange, 503, After::Keep).await,
         Target::NoUpstream => reply::page(worker, client, exchange, 502, After::Keep).await,
         Target::Missing => reply::page(worker, client, exchange, 503, After::Keep).await,
-    }
-}
-
-/// The router's method of a request.
-pub(crate) fn method_bit(exchange: &Exchange) -> Methods {
-    match exchange.request.method() {
-        Method::Get => Methods::GET,
-        Method::Head => Methods::HEAD,
-        Method::Post => Methods::POST,
-        Method::Put => Methods::PUT,
-        Method::Delete => Methods::DELETE,
-        Method::Patch => Methods::PATCH,
-        Method::Options => Methods::OPTIONS,
-        Method::Purge => Methods::PURGE,
-        Method::Other => Methods::empty(),
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write as _, io::Write as _, net::IpAddr};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lockgate_expr::{Lookup, Variable};
-use lockgate_http::{field::Known, headers::Headers};
+use lockgate_http::headers::Headers;
 use lockgate_router::{Methods, Request};
 use lockgate_snapshot::{Route, Target};
 use lockgate_upstream::PassHost;
@@ -13,7 +13,7 @@ use crate::{
     access_log::time,
     client::Client,
     exchange::{Attempt, Exchange},
-    request::method_bit,
+    request::Matched,
     worker::Worker,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Facts<'a> {
     worker: &'a Worker,
     client: &'a Client,
     exchange: &'a Exchange,
-    route: Option<&'a Route>,
+    matched: Option<Matched<'a>>,
 }
 
 impl<'a> Facts<'a> {
@@ -32,14 +32,18 @@ impl<'a> Facts<'a> {
         worker: &'a Worker,
         client: &'a Client,
         exchange: &'a Exchange,
-        route: Option<&'a Route>,
+        matched: Option<Matched<'a>>,
     ) -> Self {
         Self {
             worker,
             client,
             exchange,
-            route,
+            matched,
         }
+    }
+
+    fn route(&self) -> Option<&'a Route> {
+        self.matched.map(|matched| &**matched.value())
     }
 
     fn remote(&self) -> IpAddr {
@@ -80,7 +84,7 @@ impl<'a> Facts<'a> {
     }
 
     fn upstream_host(&self) -> Value<'_> {
-        let Some(Target::Upstream(upstream)) = self.route.map(|route| &route.target) else {
+        let Some(Target::Upstream(upstream)) = self.route().map(|route| &route.target) else {
             return bytes(self.exchange.request.authority());
         };
         match upstream.pass_host() {
@@ -95,7 +99,7 @@ impl<'a> Facts<'a> {
     }
 
     fn upstream_scheme(&self) -> &'static str {
-        match self.route.map(|route| &route.target) {
+        match self.route().map(|route| &route.target) {
             Some(Target::Upstream(upstream)) if upstream.tls().is_some() => "https",
             _ => "http",
         }
@@ -152,7 +156,7 @@ impl Lookup for Facts<'_> {
             Variable::Arg(name) => self.argument(name),
             Variable::Header(name) => header(&request.headers, name),
             Variable::Cookie(name) => self.cookie(name),
-            Variable::Host | Variable::ServerName => bytes(&exchange.host),
+            Variable::Host | Variable::ServerName => bytes(exchange.host()),
             Variable::Hostname => owned(crate::access_log::hostname().to_owned()),
             Variable::Scheme => bytes(b"http"),
             Variable::ServerAddr => owned(client.local.ip().to_canonical().to_string()),
@@ -228,10 +232,10 @@ impl Lookup for Facts<'_> {
                 .params
                 .get(name)
                 .map(|value| Cow::Owned(value.to_vec())),
-            Variable::RouteId => self.route.map(|route| Cow::Borrowed(route.id.as_bytes())),
-            Variable::RouteName => text(self.route?.name.as_deref()),
-            Variable::ServiceId => text(self.route?.service.as_ref().map(|service| &*service.id)),
-            Variable::ServiceName => text(self.route?.service.as_ref()?.name.as_deref()),
+            Variable::RouteId => self.route().map(|route| Cow::Borrowed(route.id.as_bytes())),
+            Variable::RouteName => text(self.route()?.name.as_deref()),
+            Variable::ServiceId => text(self.route()?.service.as_ref().map(|service| &*service.id)),
+            Variable::ServiceName => text(self.route()?.service.as_ref()?.name.as_deref()),
             Variable::OriginalXForwardedFor => header(&request.headers, "x-forwarded-for"),
             Variable::OriginalXForwardedProto => header(&request.headers, "x-forwarded-proto"),
             Variable::OriginalXForwardedHost => header(&request.headers, "x-forwarded-host"),
@@ -248,15 +252,15 @@ impl Request for Facts<'_> {
     }
 
     fn host(&self) -> Option<&[u8]> {
-        Some(self.exchange.host.as_slice()).filter(|host| !host.is_empty())
+        Some(self.exchange.host()).filter(|host| !host.is_empty())
     }
 
     fn host_with_port(&self) -> Option<&[u8]> {
-        self.exchange.request.headers.get_known(Known::Host)
+        Some(self.exchange.authority()).filter(|authority| !authority.is_empty())
     }
 
     fn method(&self) -> Methods {
-        method_bit(self.exchange)
+        Methods::of(self.exchange.request.method_name())
     }
 
     fn remote_addr(&self) -> Option<IpAddr> {

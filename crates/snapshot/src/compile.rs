@@ -7,7 +7,7 @@ use std::{
 
 use lockgate_expr::Expr;
 use lockgate_model::resource;
-use lockgate_router::{Mode, RouteSpec, Table};
+use lockgate_router::{Methods, Mode, RouteSpec, Table};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
@@ -382,10 +382,10 @@ impl Compiler {
             }),
         };
         let spec = RouteSpec {
-            id: id.clone(),
+            id: id.to_string(),
             hosts,
             paths: route.paths().map(str::to_owned).collect(),
-            methods: route.methods.iter().map(String::as_str).collect(),
+            methods: route.methods.iter().fold(Methods::NONE, |all, name| all | Methods::of(name.as_bytes())),
             remote_addrs: route.all_remote_addrs().map(str::to_owned).collect(),
             vars,
             priority: route.priority.unwrap_or(0),
