@@ -6,5 +6,7 @@
 pub mod buffer;
 pub mod clock;
 pub mod deadline;
+pub mod dns;
 pub mod listen;
 pub mod stream;
+pub mod tls;

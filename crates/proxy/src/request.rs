@@ -62,7 +62,11 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
 }
 
 /// Serves a request by its route.
-async fn serve(worker: &Worker, client: &Client, exchange: &mut Exchange, matched: Matched<'_>,
+async fn serve(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    matched: Matched<'_>,
 ) -> After {
     let limit = worker.options().max_body_bytes;
     if limit > 0 && matches!(exchange.request.framing(), Framing::Length(length) if length > limit)

@@ -385,7 +385,9 @@ impl Compiler {
             id: id.to_string(),
             hosts,
             paths: route.paths().map(str::to_owned).collect(),
-            methods: route.methods.iter().fold(Methods::NONE, |all, name| all | Methods::of(name.as_bytes())),
+            methods: route.methods.iter().fold(Methods::NONE, |all, name| {
+                all | Methods::of(name.as_bytes())
+            }),
             remote_addrs: route.all_remote_addrs().map(str::to_owned).collect(),
             vars,
             priority: route.priority.unwrap_or(0),
