@@ -6,6 +6,9 @@ pub(crate) const HASH_TRIE_BITS: u32 = 5;
 /// Slots a node of a hash trie holds without a further allocation. With 100 000 keys its lowest nodes hold 3 on average.
 pub(crate) const HASH_TRIE_INLINE: usize = 4;
 
+/// Bytes of a radix tree's label, and children of its nodes, that need no further allocation: most path segments, and all ten digits.
+pub(crate) const LABEL_INLINE: usize = 16;
+
 /// Nested prefixes of one path, or wildcards of one host, that are collected without allocating.
 pub(crate) const PREFIXES_INLINE: usize = 8;
 

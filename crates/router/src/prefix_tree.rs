@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::limits::PREFIXES_INLINE;
+use crate::limits::{LABEL_INLINE, PREFIXES_INLINE};
 
 /// The map.
 pub(crate) struct PrefixTree<V> {
@@ -16,18 +16,15 @@ pub(crate) struct PrefixTree<V> {
 #[derive(Clone)]
 struct Node<V> {
     /// The bytes between the parent's key and this node's. Empty at the root only.
-    label: Box<[u8]>,
+    label: Bytes,
     value: Option<V>,
-    /// Sorted by the first byte of their labels, which differ.
-    children: Vec<Child<V>>,
+    /// First bytes of the children's labels, sorted; here so that the wrong children are not touched.
+    firsts: Bytes,
+    /// In the order of `firsts`.
+    children: Vec<Arc<Node<V>>>,
 }
 
-#[derive(Clone)]
-struct Child<V> {
-    /// First byte of the node's label, here so that the wrong children are not touched.
-    first: u8,
-    node: Arc<Node<V>>,
-}
+type Bytes = SmallVec<[u8; LABEL_INLINE]>;
 
 /// The values found on the way, the shortest key first.
 pub(crate) type Found<'r, V> = SmallVec<[&'r V; PREFIXES_INLINE]>;
@@ -47,17 +44,29 @@ impl<V> Clone for PrefixTree<V> {
 }
 
 impl<V> Node<V> {
-    fn leaf(label: &[u8], value: V) -> Self {
+    fn new(label: &[u8], value: Option<V>) -> Self {
         Self {
             label: label.into(),
-            value: Some(value),
+            value,
+            firsts: Bytes::new(),
             children: Vec::new(),
         }
     }
 
+    /// Where the child with this first byte is, or would be.
     fn child_position(&self, first: u8) -> Result<usize, usize> {
+        // Nodes of paths have few children, mostly digits or letters: a plain search wins over halving.
+        match self.firsts.iter().position(|known| *known >= first) {
+            Some(position) if self.firsts.get(position) == Some(&first) => Ok(position),
+            Some(position) => Err(position),
+            None => Err(self.firsts.len()),
+        }
+    }
+
+    fn child(&self, first: u8) -> Option<&Self> {
         self.children
-            .binary_search_by_key(&first, |child| child.first)
+            .get(self.child_position(first).ok()?)
+            .map(|child| &**child)
     }
 }
 
@@ -77,11 +86,7 @@ impl<V> PrefixTree<V> {
             };
             found.extend(&current.value);
             rest = behind;
-            node = rest
-                .first()
-                .and_then(|first| current.child_position(*first).ok())
-                .and_then(|position| current.children.get(position))
-                .map(|child| &*child.node);
+            node = rest.first().and_then(|first| current.child(*first));
         }
         found
     }
@@ -94,7 +99,7 @@ impl<V> PrefixTree<V> {
             let Some(first) = rest.first() else {
                 return node.value.as_ref();
             };
-            node = &node.children.get(node.child_position(*first).ok()?)?.node;
+            node = node.child(*first)?;
         }
     }
 }
@@ -112,19 +117,15 @@ impl<V: Clone> PrefixTree<V> {
                 return node.value.as_mut();
             };
             let position = node.child_position(*first).ok()?;
-            node = Arc::make_mut(&mut node.children.get_mut(position)?.node);
+            node = Arc::make_mut(node.children.get_mut(position)?);
         }
     }
 
     /// Sets the value of a key.
     pub(crate) fn insert(&mut self, key: &[u8], value: V) {
-        let root = self.root.get_or_insert_with(|| {
-            Arc::new(Node {
-                label: Box::default(),
-                value: None,
-                children: Vec::new(),
-            })
-        });
+        let root = self
+            .root
+            .get_or_insert_with(|| Arc::new(Node::new(&[], None)));
         let mut node = Arc::make_mut(root);
         let mut rest = key;
         // Invariant: `node`'s whole key is matched, `rest` is what is left of `key`.
@@ -135,20 +136,16 @@ impl<V: Clone> PrefixTree<V> {
             };
             match node.child_position(first) {
                 Err(position) => {
-                    node.children.insert(
-                        position,
-                        Child {
-                            first,
-                            node: Arc::new(Node::leaf(rest, value)),
-                        },
-                    );
+                    node.firsts.insert(position, first);
+                    node.children
+                        .insert(position, Arc::new(Node::new(rest, Some(value))));
                     return;
                 }
                 Ok(position) => {
                     let Some(child) = node.children.get_mut(position) else {
                         return;
                     };
-                    node = Arc::make_mut(&mut child.node);
+                    node = Arc::make_mut(child);
                     let common = node
                         .label
                         .iter()
@@ -181,19 +178,16 @@ impl<V: Clone> PrefixTree<V> {
 
 /// Cuts a node in two: it keeps the first bytes of its label, and a new child gets everything else.
 fn split<V>(node: &mut Node<V>, at: usize) {
-    let (head, tail) = node.label.split_at(at.min(node.label.len()));
+    let tail: Bytes = node.label.drain(at..).collect();
     let Some(&first) = tail.first() else { return };
-    let head: Box<[u8]> = head.into();
     let lower = Node {
-        label: tail.into(),
+        label: tail,
         value: node.value.take(),
+        firsts: std::mem::take(&mut node.firsts),
         children: std::mem::take(&mut node.children),
     };
-    node.label = head;
-    node.children = vec![Child {
-        first,
-        node: Arc::new(lower),
-    }];
+    node.firsts.push(first);
+    node.children.push(Arc::new(lower));
 }
 
 /// Removes a key that is there from below `node`, whose own label is already matched, and joins nodes that need not be two.
@@ -208,7 +202,7 @@ fn remove_from<V: Clone>(node: &mut Node<V>, rest: &[u8]) {
     let Some(child) = node.children.get_mut(position) else {
         return;
     };
-    let below = Arc::make_mut(&mut child.node);
+    let below = Arc::make_mut(child);
     let behind = rest.get(below.label.len()..).unwrap_or_default();
     remove_from(below, behind);
     if below.value.is_some() {
@@ -216,11 +210,12 @@ fn remove_from<V: Clone>(node: &mut Node<V>, rest: &[u8]) {
     }
     match &*below.children {
         [] => {
+            node.firsts.remove(position);
             node.children.remove(position);
         }
         [only] => {
-            let mut joined = (*only.node).clone();
-            joined.label = [&*below.label, &*joined.label].concat().into_boxed_slice();
+            let mut joined = (**only).clone();
+            joined.label.insert_from_slice(0, &below.label);
             *below = joined;
         }
         _ => {}
@@ -239,7 +234,7 @@ mod tests {
         1 + node
             .children
             .iter()
-            .map(|child| nodes(&child.node))
+            .map(|child| nodes(child))
             .sum::<usize>()
     }
 

@@ -289,7 +289,7 @@ impl<T> Paths<T> {
         for (index, rule) in (0..).zip(&route.paths) {
             let known = match rule.kind() {
                 Kind::Exact => self.exact.get_mut(rule.key()),
-                Kind::Prefix => self.prefixes.get_mut(rule.key()),
+                Kind::Prefix | Kind::Tail => self.prefixes.get_mut(rule.key()),
             };
             if let Some(bucket) = known {
                 bucket.insert(Arc::clone(route), index);
@@ -298,7 +298,7 @@ impl<T> Paths<T> {
             let bucket = Bucket::new(Arc::clone(route), index);
             match rule.kind() {
                 Kind::Exact => self.exact.insert(bucket),
-                Kind::Prefix => self.prefixes.insert(rule.key(), bucket),
+                Kind::Prefix | Kind::Tail => self.prefixes.insert(rule.key(), bucket),
             }
         }
     }
@@ -315,7 +315,7 @@ impl<T> Paths<T> {
                         self.exact.remove(rule.key());
                     }
                 }
-                Kind::Prefix => {
+                Kind::Prefix | Kind::Tail => {
                     if self
                         .prefixes
                         .get_mut(rule.key())

@@ -105,7 +105,7 @@ fn segments_fit(items: &[&str], segments: &[&str]) -> bool {
     segments.first().is_some_and(|segment| fits_one(segment))
         && takes
             .into_iter()
-            .any(|taken| segments_fit(items, &segments[taken..]))
+            .any(|taken| segments_fit(items, segments.get(taken..).unwrap_or_default()))
 }
 
 fn holds(spec: &Spec, request: &Get) -> bool {
