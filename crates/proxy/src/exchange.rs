@@ -93,7 +93,6 @@ impl Exchange {
         self.node_host = None;
         self.attempts.clear();
         self.has_answered = false;
-        self.params.clear();
     }
 
     /// The normalised path.

@@ -13,12 +13,11 @@ use crate::{
     exchange::{Attempt, Exchange},
     head,
     io::{Bytes, IoFailure, Size, read, write_all},
-    reply,
+    limits, reply,
     request::Matched,
     respond::{self, Relayed},
     tunnel,
     upload::{Progress, Upload, pump},
-    vars::Facts,
     worker::Worker,
 };
 
@@ -125,7 +124,12 @@ pub(crate) async fn forward(
         send: times.send,
         read: times.read,
     };
-    let nodes = upstream.nodes();
+    let mut nodes = upstream.nodes();
+    if nodes.is_empty() {
+        // Names that are being asked for the first time are worth waiting for.
+        upstream.resolved(limits::RESOLVE_WAIT).await;
+        nodes = upstream.nodes();
+    }
     if nodes.is_empty() {
         tracing::error!(route = %route.id, "no valid upstream node");
         return reply::page(worker, client, exchange, 503, After::Keep).await;
@@ -133,12 +137,10 @@ pub(crate) async fn forward(
     let mut tried = Tried::default();
     let mut retries = upstream.retries(&nodes);
     loop {
-        let facts = Facts::new(worker, client, exchange, Some(matched));
-        let Some(picked) = nodes.pick(worker.id, &mut tried, &facts) else {
+        let Some(node) = nodes.pick(worker.id, &mut tried) else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
             return reply::page(worker, client, exchange, 502, After::Keep).await;
         };
-        let node = picked.node();
         let began = worker.clock.recent();
         exchange.attempts.push(Attempt {
             address: node.address,

@@ -1,6 +1,6 @@
 //! The request head as an upstream node gets it.
 
-use std::{hash::BuildHasher as _, io::Write as _};
+use std::io::Write as _;
 
 use lockgate_http::{field::Known, head::Framing};
 use lockgate_upstream::{Node, PassHost, Upstream};
@@ -27,7 +27,7 @@ pub(crate) fn tls_identity(
 ) -> Option<TlsIdentity> {
     upstream.tls()?;
     let host = host_of(host_field(exchange, upstream, node));
-    let key = foldhash::fast::FixedState::default().hash_one(host);
+    let key = lockgate_upstream::hash_of(host);
     let text = std::str::from_utf8(host).unwrap_or_default();
     let name =
         lockgate_net::tls::server_name(text).unwrap_or_else(|| ServerName::from(node.address.ip()));

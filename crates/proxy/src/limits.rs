@@ -25,3 +25,6 @@ pub(crate) const EXCHANGES: usize = 256;
 
 /// Pause between two sweeps of kept upstream connections.
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(1);
+
+/// How long a request waits for the first addresses of an upstream's names; the reference's `resolver_timeout`.
+pub(crate) const RESOLVE_WAIT: Duration = Duration::from_secs(5);

@@ -228,10 +228,10 @@ impl Lookup for Facts<'_> {
             Variable::SentHeader(name) => header(&exchange.response.headers, name),
             Variable::BalancerIp => owned(exchange.attempts.last()?.address.ip().to_string()),
             Variable::BalancerPort => number(u64::from(exchange.attempts.last()?.address.port())),
-            Variable::UriParam(name) => exchange
-                .params
-                .get(name)
-                .map(|value| Cow::Owned(value.to_vec())),
+            Variable::UriParam(name) => self
+                .matched?
+                .param(exchange.uri(), &exchange.params, name)
+                .map(Cow::Borrowed),
             Variable::RouteId => self.route().map(|route| Cow::Borrowed(route.id.as_bytes())),
             Variable::RouteName => text(self.route()?.name.as_deref()),
             Variable::ServiceId => text(self.route()?.service.as_ref().map(|service| &*service.id)),

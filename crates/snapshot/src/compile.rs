@@ -137,11 +137,11 @@ impl Compiler {
 
     /// Takes changes in and rebuilds what depends on them. Upstreams first, so that a route stored after its upstream in the
     /// same batch finds it.
-    pub async fn apply(&mut self, revision: u64, changes: &[Change]) {
+    pub fn apply(&mut self, revision: u64, changes: &[Change]) {
         let mut dirty = Dirty::default();
         for change in changes {
             match change {
-                Change::Put(entry) => self.put(entry, &mut dirty).await,
+                Change::Put(entry) => self.put(entry, &mut dirty),
                 Change::Delete { key, .. } => self.delete(key, &mut dirty),
             }
         }
@@ -149,51 +149,47 @@ impl Compiler {
             dirty.routes.extend(self.of_service.users(id).cloned());
         }
         for id in std::mem::take(&mut dirty.routes) {
-            self.build_route(&id).await;
+            self.build_route(&id);
         }
         self.revision = revision;
     }
 
-    async fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
+    fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
         match split(&entry.key) {
             Some(("routes", id)) => {
                 let value = entry.value.clone();
-                match self.routes.get_mut(id) {
-                    Some(stored) => stored.value = value,
-                    None => {
-                        let stored = StoredRoute {
-                            value,
-                            uses: Uses::default(),
-                            own_upstream: None,
-                        };
-                        self.routes.insert(id.into(), stored);
-                    }
+                if let Some(stored) = self.routes.get_mut(id) {
+                    stored.value = value;
+                } else {
+                    let stored = StoredRoute {
+                        value,
+                        uses: Uses::default(),
+                        own_upstream: None,
+                    };
+                    self.routes.insert(id.into(), stored);
                 }
                 dirty.routes.insert(id.into());
             }
             Some(("services", id)) => {
                 if let Some(stored) = self.read::<resource::Service>(entry) {
-                    self.put_service(&id.into(), &entry.key, stored).await;
+                    self.put_service(&id.into(), &entry.key, stored);
                     dirty.services.insert(id.into());
                 }
             }
             Some(("upstreams", id)) => {
                 if let Some(stored) = self.read::<resource::Upstream>(entry) {
                     let previous = self.upstreams.get(id).cloned();
-                    if let Some(upstream) =
-                        self.upstream(&entry.key, &stored, previous.as_ref()).await
-                    {
+                    if let Some(upstream) = self.upstream(&entry.key, &stored, previous.as_ref()) {
                         self.upstreams.insert(id.into(), upstream);
                         self.mark_upstream(id, dirty);
                     }
                 }
             }
             Some(("plugin_configs", id)) => {
-                if self.plugin_configs.insert(id.into()) {
-                    dirty
-                        .routes
-                        .extend(self.of_plugin_config.users(id).cloned());
-                }
+                self.plugin_configs.insert(id.into());
+                dirty
+                    .routes
+                    .extend(self.of_plugin_config.users(id).cloned());
             }
             _ => {}
         }
@@ -224,11 +220,10 @@ impl Compiler {
                 self.mark_upstream(id, dirty);
             }
             Some(("plugin_configs", id)) => {
-                if self.plugin_configs.remove(id) {
-                    dirty
-                        .routes
-                        .extend(self.of_plugin_config.users(id).cloned());
-                }
+                self.plugin_configs.remove(id);
+                dirty
+                    .routes
+                    .extend(self.of_plugin_config.users(id).cloned());
             }
             _ => {}
         }
@@ -241,7 +236,7 @@ impl Compiler {
             .extend(self.services_of_upstream.users(id).cloned());
     }
 
-    async fn put_service(&mut self, id: &Arc<str>, key: &Arc<str>, stored: resource::Service) {
+    fn put_service(&mut self, id: &Arc<str>, key: &Arc<str>, stored: resource::Service) {
         let previous = self.services.remove(id);
         if let Some(Service {
             upstream_id: Some(upstream),
@@ -251,14 +246,11 @@ impl Compiler {
             self.services_of_upstream.remove(upstream, id);
         }
         let own_upstream = match &stored.upstream {
-            Some(own) => {
-                self.upstream(
-                    key,
-                    own,
-                    previous.and_then(|service| service.own_upstream).as_ref(),
-                )
-                .await
-            }
+            Some(own) => self.upstream(
+                key,
+                own,
+                previous.and_then(|service| service.own_upstream).as_ref(),
+            ),
             None => None,
         };
         let upstream_id = stored.upstream_id.as_deref().map(Arc::from);
@@ -281,13 +273,13 @@ impl Compiler {
     }
 
     /// Compiles an upstream; on failure notes why and gives what was in force before.
-    async fn upstream(
+    fn upstream(
         &mut self,
         key: &Arc<str>,
         stored: &resource::Upstream,
         previous: Option<&Arc<Upstream>>,
     ) -> Option<Arc<Upstream>> {
-        match Upstream::compile(stored, &self.settings.upstream, previous.map(Arc::as_ref)).await {
+        match Upstream::compile(stored, &self.settings.upstream, previous.map(Arc::as_ref)) {
             Ok(compiled) => {
                 for warning in &compiled.warnings {
                     self.note(key, Problem::NotHonoured(warning.to_string()));
@@ -302,7 +294,7 @@ impl Compiler {
     }
 
     /// Builds a route from its stored value and everything that it refers to.
-    async fn build_route(&mut self, id: &Arc<str>) {
+    fn build_route(&mut self, id: &Arc<str>) {
         let Some(mut stored) = self.routes.remove(id) else {
             return;
         };
@@ -323,7 +315,7 @@ impl Compiler {
                     stored.uses = uses;
                 }
                 stored.own_upstream = match &route.upstream {
-                    Some(own) => self.upstream(&key, own, stored.own_upstream.as_ref()).await,
+                    Some(own) => self.upstream(&key, own, stored.own_upstream.as_ref()),
                     None => None,
                 };
                 if let Err(problem) = self.insert(id, &route, &stored) {

@@ -61,7 +61,7 @@ impl Watcher {
     /// The store cannot be read.
     pub async fn start(store: Arc<dyn Store>, mut compiler: Compiler) -> Result<Self, StoreError> {
         let listing = store.list("").await?;
-        take_listing(&mut compiler, listing).await;
+        take_listing(&mut compiler, listing);
         let published = Arc::new(Published::new(compiler.snapshot()));
         let watcher = Self {
             store,
@@ -99,7 +99,7 @@ impl Watcher {
             }
             match self.store.list("").await {
                 Ok(listing) => {
-                    take_listing(&mut self.compiler, listing).await;
+                    take_listing(&mut self.compiler, listing);
                     self.publish();
                 }
                 Err(error) => tracing::error!(%error, "the store cannot be read"),
@@ -116,7 +116,7 @@ impl Watcher {
         loop {
             match watch.next().await {
                 Ok(batch) => {
-                    self.compiler.apply(batch.revision, &batch.changes).await;
+                    self.compiler.apply(batch.revision, &batch.changes);
                     self.publish();
                 }
                 Err(error) => return error,
@@ -148,7 +148,7 @@ impl Watcher {
 }
 
 /// Brings the compiler to the state of a listing: everything in it, and nothing else.
-async fn take_listing(compiler: &mut Compiler, listing: Listing) {
+fn take_listing(compiler: &mut Compiler, listing: Listing) {
     let listed: HashSet<&str> = listing.entries.iter().map(|entry| &*entry.key).collect();
     let mut changes: Vec<Change> = compiler
         .keys()
@@ -160,5 +160,5 @@ async fn take_listing(compiler: &mut Compiler, listing: Listing) {
         .collect();
     drop(listed);
     changes.extend(listing.entries.into_iter().map(Change::Put));
-    compiler.apply(listing.revision, &changes).await;
+    compiler.apply(listing.revision, &changes);
 }

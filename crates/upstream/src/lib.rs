@@ -1,1 +1,143 @@
-//! Balancers, node sets, resolution of domain nodes.
+//! Upstreams, compiled: nodes, which one is next, how each is spoken to. Names of nodes are resolved here, in the background.
+//!
+//! A node set without names is read without any synchronisation; one with names is swapped when an answer changes. Where the
+//! round stands is kept per worker and outlives edits that leave the nodes as they are.
+
+mod compile;
+mod node;
+mod pick;
+mod refresh;
+mod round_robin;
+
+pub use compile::{Compile, Compiled, Defaults, UpstreamError, Warning};
+pub use lockgate_model::resource::PassHost;
+pub use node::{Node, NodeSet, Nodes, hash_of};
+pub use pick::Tried;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use lockgate_http::pool::Keep;
+use lockgate_model::resource;
+use tokio::sync::watch;
+
+/// Times of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To open the connection, TLS included.
+    pub connect: Duration,
+    /// Between two writes.
+    pub send: Duration,
+    /// Between two reads.
+    pub read: Duration,
+}
+
+impl From<&resource::Timeout> for Timeouts {
+    fn from(stored: &resource::Timeout) -> Self {
+        let seconds =
+            |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(1));
+        Self {
+            connect: seconds(stored.connect),
+            send: seconds(stored.send),
+            read: seconds(stored.read),
+        }
+    }
+}
+
+/// A compiled upstream.
+#[derive(Debug)]
+pub struct Upstream {
+    pass_host: PassHost,
+    is_tls: bool,
+    host: Box<str>,
+    timeouts: Timeouts,
+    retries: Option<u32>,
+    retry_timeout: Option<Duration>,
+    keep: Keep,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    source: Source,
+}
+
+/// Where the nodes come from.
+#[derive(Debug)]
+enum Source {
+    Fixed(NodeSet),
+    Named(Box<Named>),
+}
+
+/// Nodes with names among them.
+#[derive(Debug)]
+struct Named {
+    current: ArcSwap<NodeSet>,
+    /// Becomes true when every name has been asked for once.
+    is_resolved: watch::Receiver<bool>,
+    stored: Vec<resource::Node>,
+}
+
+impl Upstream {
+    /// The nodes there are; hold on to them for a whole request.
+    #[inline]
+    pub fn nodes(&self) -> Nodes<'_> {
+        match &self.source {
+            Source::Fixed(nodes) => Nodes::Fixed(nodes),
+            Source::Named(named) => Nodes::Swapped(named.current.load_full()),
+        }
+    }
+
+    /// Waits, at most for `limit`, until every name of a node has been asked for once.
+    pub async fn resolved(&self, limit: Duration) {
+        if let Source::Named(named) = &self.source {
+            let mut is_resolved = named.is_resolved.clone();
+            // A resolver that is gone will not answer; what there is has to do.
+            let _late = tokio::time::timeout(limit, is_resolved.wait_for(|done| *done)).await;
+        }
+    }
+
+    /// Which Host header the nodes see.
+    #[inline]
+    pub fn pass_host(&self) -> PassHost {
+        self.pass_host
+    }
+
+    /// The Host header for [`PassHost::Rewrite`].
+    #[inline]
+    pub fn upstream_host(&self) -> &str {
+        &self.host
+    }
+
+    /// Times of one attempt.
+    #[inline]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Further attempts after the first: what is configured, else one for each other node.
+    #[inline]
+    pub fn retries(&self, nodes: &NodeSet) -> u32 {
+        self.retries
+            .unwrap_or_else(|| nodes.len().saturating_sub(1) as u32)
+    }
+
+    /// How long after the request began another attempt may start.
+    #[inline]
+    pub fn retry_timeout(&self) -> Option<Duration> {
+        self.retry_timeout
+    }
+
+    /// Limits of kept connections.
+    #[inline]
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// Settings of TLS, for the schemes that have it.
+    #[inline]
+    pub fn tls(&self) -> Option<&Arc<rustls::ClientConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// Whether the nodes are spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}

@@ -1,0 +1,356 @@
+//! From an upstream as stored to one that is used.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use lockgate_http::pool::Keep;
+use lockgate_model::resource::{self, DEFAULT_TIMEOUT_S, PassHost, Scheme};
+use lockgate_net::{
+    dns::Resolver,
+    tls::{ClientTls, TlsError, client_config},
+};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::{
+    Named, NodeSet, Source, Timeouts, Upstream,
+    node::{Common, hash_of},
+    refresh,
+};
+
+/// What upstreams are compiled with.
+#[derive(Debug, Clone)]
+pub struct Compile {
+    /// Resolves the names of nodes.
+    pub resolver: Resolver,
+    /// What an upstream does not say itself.
+    pub defaults: Defaults,
+    /// How many workers keep their own place in each round.
+    pub workers: usize,
+    /// `apisix.ssl.ssl_trusted_certificate`; `None` for the system's roots.
+    pub trusted: Option<PathBuf>,
+}
+
+/// `nginx_config.http.upstream` of `config.yaml`.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// `keepalive`: idle connections per node and worker.
+    pub keepalive: usize,
+    /// `keepalive_requests`
+    pub keepalive_requests: u64,
+    /// `keepalive_timeout`
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            keepalive: 320,
+            keepalive_requests: 1000,
+            keepalive_timeout: Duration::from_mins(1),
+        }
+    }
+}
+
+/// An upstream, and what of it is not honoured.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// What is stored but has no effect.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something stored that has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Warning {
+    /// Another balancer is used.
+    #[error("the balancer {0} is not built in: roundrobin is used")]
+    Balancer(String),
+    /// Every node counts as healthy.
+    #[error("health checks are not built in: every node counts as healthy")]
+    Checks,
+    /// There are no nodes.
+    #[error("the discovery {0} is not built in: the upstream has no nodes")]
+    Discovery(String),
+    /// HTTP/1.1 is spoken.
+    #[error("the scheme is not built in: HTTP/1.1 is spoken")]
+    Scheme,
+    /// No certificate is shown.
+    #[error("tls.client_cert_id is not built in: no client certificate is shown")]
+    ClientCertId,
+}
+
+/// An upstream that cannot be used.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// Its TLS settings are wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Upstream {
+    /// Compiles a stored upstream. `previous` is what it was before an edit: where rounds stand is taken over from it.
+    ///
+    /// Never waits: names that need asking are asked for in the background. Must run within a tokio runtime that lives as
+    /// long as the upstream.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub fn compile(
+        stored: &resource::Upstream,
+        with: &Compile,
+        previous: Option<&Self>,
+    ) -> Result<Compiled, UpstreamError> {
+        let is_tls = stored.scheme.is_tls();
+        let tls_fields = stored.tls.clone().unwrap_or_default();
+        let client_cert = tls_fields.client_cert.zip(tls_fields.client_key);
+        let certificate = client_cert.as_ref().map_or(0, |(chain, _)| hash_of(chain));
+        let tls = if is_tls {
+            let tls = ClientTls {
+                verify: tls_fields.verify,
+                client_cert,
+                trusted: with.trusted.clone(),
+            };
+            Some(client_config(&tls)?)
+        } else {
+            None
+        };
+        let certificate = hash_of(&(certificate, tls_fields.verify));
+        let common = Common {
+            scheme: stored.scheme,
+            certificate,
+        };
+        let nodes = stored.nodes.as_deref().unwrap_or_default();
+        let known: Vec<_> = nodes
+            .iter()
+            .filter_map(|node| common.local_node(node, &with.resolver))
+            .collect();
+        let is_literal = |node: &resource::Node| {
+            with.resolver
+                .local(&node.host)
+                .is_some_and(|answer| answer.ttl == Duration::MAX)
+        };
+        let previous_nodes = previous.map(Upstream::nodes);
+        let set = NodeSet::new(known, with.workers, previous_nodes.as_deref());
+        let (source, resolving) = if nodes.iter().all(is_literal) {
+            (Source::Fixed(set), None)
+        } else {
+            let (done, is_resolved) =
+                watch::channel(set.len() == nodes.iter().filter(|node| node.weight > 0).count());
+            // While the names are asked for anew, what the same names meant before still serves.
+            let current = match previous.map(|previous| &previous.source) {
+                Some(Source::Named(before)) if before.stored == nodes && set.is_empty() => {
+                    before.current.load_full()
+                }
+                _ => Arc::new(set),
+            };
+            let named = Named {
+                current: ArcSwap::new(current),
+                is_resolved,
+                stored: nodes.to_vec(),
+            };
+            (Source::Named(Box::new(named)), Some(done))
+        };
+        let timeouts = stored
+            .timeout
+            .as_ref()
+            .map_or_else(default_timeouts, Timeouts::from);
+        let upstream = Arc::new(Self {
+            pass_host: stored.pass_host,
+            is_tls,
+            host: stored.upstream_host.as_deref().unwrap_or_default().into(),
+            timeouts,
+            retries: stored
+                .retries
+                .and_then(|retries| u32::try_from(retries).ok()),
+            retry_timeout: stored
+                .retry_timeout
+                .filter(|limit| *limit > 0.0)
+                .map(Duration::from_secs_f64),
+            keep: keep(stored, &with.defaults),
+            tls,
+            source,
+        });
+        if let Some(done) = resolving {
+            refresh::start(&upstream, common, with.clone(), done);
+        }
+        Ok(Compiled {
+            upstream,
+            warnings: warnings(stored),
+        })
+    }
+}
+
+fn default_timeouts() -> Timeouts {
+    let all = Duration::from_secs_f64(DEFAULT_TIMEOUT_S);
+    Timeouts {
+        connect: all,
+        send: all,
+        read: all,
+    }
+}
+
+fn keep(stored: &resource::Upstream, defaults: &Defaults) -> Keep {
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    match &stored.keepalive_pool {
+        None => Keep {
+            size: defaults.keepalive,
+            idle_us: micros(defaults.keepalive_timeout),
+            requests: defaults.keepalive_requests,
+        },
+        Some(pool) => Keep {
+            size: usize::try_from(pool.size).unwrap_or(0),
+            idle_us: micros(Duration::try_from_secs_f64(pool.idle_timeout).unwrap_or_default()),
+            requests: u64::try_from(pool.requests).unwrap_or(0),
+        },
+    }
+}
+
+fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Some(balancer) = stored
+        .balancer
+        .as_deref()
+        .filter(|balancer| *balancer != "roundrobin")
+    {
+        warnings.push(Warning::Balancer(balancer.to_owned()));
+    }
+    if stored.checks.is_some() {
+        warnings.push(Warning::Checks);
+    }
+    if let Some(discovery) = stored
+        .discovery_type
+        .as_ref()
+        .filter(|_| stored.nodes.is_none())
+    {
+        warnings.push(Warning::Discovery(discovery.clone()));
+    }
+    if !matches!(stored.scheme, Scheme::Http | Scheme::Https) {
+        warnings.push(Warning::Scheme);
+    }
+    if stored
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_cert_id.is_some())
+    {
+        warnings.push(Warning::ClientCertId);
+    }
+    if stored.pass_host == PassHost::Rewrite && stored.upstream_host.is_none() {
+        // Refused on write; what an older writer stored is served with an empty Host by the reference.
+        tracing::debug!("pass_host is rewrite, and there is no upstream_host");
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_net::dns::DnsOptions;
+
+    use super::*;
+    use crate::Tried;
+
+    fn with() -> Compile {
+        let dir = std::env::temp_dir().join(format!("lockgate-hosts-{}", std::process::id()));
+        std::fs::write(&dir, "127.0.0.9 known.test\n").expect("written");
+        let options = DnsOptions {
+            servers: vec![([127, 0, 0, 1], 1).into()],
+            timeout: Duration::from_millis(200),
+            hosts: dir,
+            ..DnsOptions::default()
+        };
+        Compile {
+            resolver: Resolver::new(options),
+            defaults: Defaults::default(),
+            workers: 1,
+            trusted: None,
+        }
+    }
+
+    fn compile(json: &str, previous: Option<&Upstream>) -> Compiled {
+        let stored = serde_json::from_str(json).expect("valid");
+        Upstream::compile(&stored, &with(), previous).expect("compiles")
+    }
+
+    #[tokio::test]
+    async fn reads_every_setting() {
+        let compiled = compile(
+            r#"{"nodes":{"127.0.0.1":1,"127.0.0.2:81":0},"scheme":"https","retries":0,"retry_timeout":1.5,"type":"chash",
+                "timeout":{"connect":1,"send":2,"read":0.5},"keepalive_pool":{"size":2,"idle_timeout":3,"requests":4}}"#,
+            None,
+        );
+        let upstream = compiled.upstream;
+        assert_eq!(compiled.warnings, [Warning::Balancer("chash".into())]);
+        assert_eq!(upstream.timeouts().read, Duration::from_millis(500));
+        assert_eq!(
+            upstream.keep(),
+            Keep {
+                size: 2,
+                idle_us: 3_000_000,
+                requests: 4
+            }
+        );
+        assert_eq!(
+            (
+                upstream.retries(&upstream.nodes()),
+                upstream.retry_timeout()
+            ),
+            (0, Some(Duration::from_millis(1500)))
+        );
+        assert!(upstream.tls().is_some());
+        let nodes = upstream.nodes();
+        assert_eq!(
+            nodes
+                .iter()
+                .map(|node| node.address.to_string())
+                .collect::<Vec<_>>(),
+            ["127.0.0.1:443"]
+        );
+    }
+
+    #[tokio::test]
+    async fn names_in_the_hosts_file_are_there_at_once_and_others_are_waited_for() {
+        let upstream = compile(r#"{"nodes":{"known.test:81":1}}"#, None).upstream;
+        assert_eq!(
+            upstream
+                .nodes()
+                .iter()
+                .next()
+                .expect("known")
+                .address
+                .to_string(),
+            "127.0.0.9:81"
+        );
+        let upstream = compile(r#"{"nodes":{"known.test:81":1,"unknown.test":1}}"#, None).upstream;
+        upstream.resolved(Duration::from_secs(5)).await;
+        assert_eq!(
+            upstream.nodes().len(),
+            1,
+            "a name without address is left out"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_round_goes_on_after_an_edit() {
+        let nodes = r#""nodes":{"127.0.0.1:1":1,"127.0.0.1:2":1,"127.0.0.1:3":1}"#;
+        let before = compile(&format!("{{{nodes}}}"), None).upstream;
+        let port = |upstream: &Upstream| {
+            upstream
+                .nodes()
+                .pick(0, &mut Tried::default())
+                .map(|node| node.address.port())
+        };
+        let first = port(&before).expect("a node");
+        let after = compile(&format!("{{{nodes},\"retries\":1}}"), Some(&before)).upstream;
+        assert_eq!(port(&after), Some(first % 3 + 1));
+    }
+
+    #[tokio::test]
+    async fn names_bad_certificates() {
+        let stored = serde_json::from_str(
+            r#"{"scheme":"https","tls":{"client_cert":"x","client_key":"y"}}"#,
+        )
+        .expect("valid");
+        assert!(Upstream::compile(&stored, &with(), None).is_err());
+    }
+}

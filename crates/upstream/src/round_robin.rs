@@ -1,0 +1,157 @@
+//! The weighted cycle of the reference (`lua-resty-balancer`'s round robin, after LVS).
+//!
+//! A current weight steps down by the greatest common divisor; in each step every node with at least that weight has its
+//! turn. Weights 5, 1, 1 give `a a a a a b c`, unlike nginx's smooth order.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Nodes by weight, and where the round stands.
+#[derive(Debug)]
+pub(crate) struct Cycle {
+    /// Divided by their greatest common divisor.
+    weights: Box<[u32]>,
+    max: u32,
+    positions: Arc<Positions>,
+}
+
+/// Where each worker's round stands: the node chosen last, and the current weight. Allocated when first used.
+#[derive(Debug)]
+pub(crate) struct Positions {
+    workers: usize,
+    by_worker: OnceLock<Box<[Position]>>,
+}
+
+/// On a cache line of its own: written by its worker at each pick.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Position(AtomicU64);
+
+/// Never a position: no node has this place.
+const UNSET: u64 = u64::MAX;
+
+impl Positions {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            by_worker: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    fn of(&self, worker: usize) -> Option<&AtomicU64> {
+        let all = self.by_worker.get_or_init(|| {
+            (0..self.workers.max(1))
+                .map(|_| Position(AtomicU64::new(UNSET)))
+                .collect()
+        });
+        all.get(worker).or(all.first()).map(|position| &position.0)
+    }
+}
+
+impl Cycle {
+    /// A cycle over nodes of these weights, all above 0.
+    pub(crate) fn new(weights: &[u32], positions: Arc<Positions>) -> Self {
+        let divisor = weights.iter().copied().fold(0, gcd).max(1);
+        let weights: Box<[u32]> = weights.iter().map(|weight| weight / divisor).collect();
+        let max = weights.iter().copied().max().unwrap_or(1);
+        Self {
+            weights,
+            max,
+            positions,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    pub(crate) fn positions(&self) -> Arc<Positions> {
+        self.positions.clone()
+    }
+
+    /// Place of the next node for a worker. The first comes by chance, so that workers do not all begin with the same.
+    #[inline]
+    pub(crate) fn next(&self, worker: usize) -> Option<u32> {
+        let position = self.positions.of(worker)?;
+        let stored = position.load(Relaxed);
+        let (mut last, mut current) = if stored == UNSET {
+            let chance = crate::node::hash_of(&(std::ptr::from_ref(position) as usize, worker));
+            ((chance % self.weights.len().max(1) as u64) as u32, self.max)
+        } else {
+            ((stored >> 32) as u32, stored as u32)
+        };
+        // Two rounds at most: the first may end without a node, the second begins at the highest weight.
+        for _ in 0..=self.max {
+            let rest = self.weights.get(last as usize + 1..).unwrap_or_default();
+            if let Some(step) = rest.iter().position(|weight| *weight >= current) {
+                last += 1 + step as u32;
+                position.store(u64::from(last) << 32 | u64::from(current), Relaxed);
+                return Some(last);
+            }
+            current = if current > 1 { current - 1 } else { self.max };
+            // The place before the first.
+            last = u32::MAX;
+            if let Some(first) = self.weights.iter().position(|weight| *weight >= current) {
+                last = first as u32;
+                position.store(u64::from(last) << 32 | u64::from(current), Relaxed);
+                return Some(last);
+            }
+        }
+        None
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cycle(weights: &[u32]) -> Cycle {
+        let cycle = Cycle::new(weights, Arc::new(Positions::new(1)));
+        // Begin a round: the last node of the lowest weight was chosen last.
+        let end = u64::from(weights.len() as u32 - 1) << 32 | 1;
+        cycle.positions.of(0).expect("worker").store(end, Relaxed);
+        cycle
+    }
+
+    #[test]
+    fn follows_the_reference() {
+        for (weights, order) in [
+            (&[5, 1, 1][..], "aaaaabc"),
+            (&[1, 1], "abab"),
+            (&[2, 4, 2], "babcbabc"),
+            (&[3, 2, 1], "aababc"),
+            (&[1], "aaa"),
+        ] {
+            let cycle = cycle(weights);
+            let picked: String = order
+                .chars()
+                .map(|_| char::from(b'a' + cycle.next(0).expect("a node") as u8))
+                .collect();
+            assert_eq!(picked, order, "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn gives_each_node_its_share_from_any_start() {
+        for weights in [&[5, 1, 1][..], &[7, 3, 2, 9], &[1; 50]] {
+            let cycle = Cycle::new(weights, Arc::new(Positions::new(2)));
+            let total: u32 = weights.iter().sum();
+            let mut counts = vec![0; weights.len()];
+            // The start lies within a round; whole rounds behind it are exact.
+            for _ in 0..total {
+                cycle.next(1);
+            }
+            for _ in 0..total {
+                counts[cycle.next(1).expect("a node") as usize] += 1;
+            }
+            assert_eq!(counts, weights);
+        }
+    }
+}
