@@ -189,37 +189,36 @@ async fn read_head(
 ) -> Result<bool, HeadFailure> {
     let mut is_timed = false;
     loop {
-        let mut buffer = match exchange.unread.take() {
-            Some(buffer) => buffer,
-            None => {
-                if !is_timed {
-                    worker.clock.tick();
+        let mut buffer = if let Some(buffer) = exchange.unread.take() {
+            buffer
+        } else {
+            if !is_timed {
+                worker.clock.tick();
+            }
+            let limit = worker.options().header_timeout;
+            let left = if is_timed {
+                client.deadline.left()
+            } else {
+                limit
+            };
+            is_timed = true;
+            match read(
+                &client.stream,
+                &client.deadline,
+                left,
+                &worker.buffers,
+                Size::Small,
+            )
+            .await
+            {
+                Ok(Bytes::Some(buffer)) => buffer,
+                Ok(Bytes::End) if exchange.request.is_started() => {
+                    return Err(HeadFailure::Io(
+                        io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                    ));
                 }
-                let limit = worker.options().header_timeout;
-                let left = if is_timed {
-                    client.deadline.left()
-                } else {
-                    limit
-                };
-                is_timed = true;
-                match read(
-                    &client.stream,
-                    &client.deadline,
-                    left,
-                    &worker.buffers,
-                    Size::Small,
-                )
-                .await
-                {
-                    Ok(Bytes::Some(buffer)) => buffer,
-                    Ok(Bytes::End) if exchange.request.is_started() => {
-                        return Err(HeadFailure::Io(
-                            io::Error::from(io::ErrorKind::UnexpectedEof).into(),
-                        ));
-                    }
-                    Ok(Bytes::End) => return Ok(false),
-                    Err(failure) => return Err(HeadFailure::Io(failure)),
-                }
+                Ok(Bytes::End) => return Ok(false),
+                Err(failure) => return Err(HeadFailure::Io(failure)),
             }
         };
         let fed = exchange.request.feed(&mut buffer);

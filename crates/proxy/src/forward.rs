@@ -222,17 +222,16 @@ async fn attempt(
             None
         };
         let is_kept = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => {
-                let connection =
-                    connect(client, upstream, node.address, tls.as_ref(), times.connect).await?;
-                let now = worker.clock.tick();
-                if let Some(attempt) = exchange.attempts.last_mut() {
-                    attempt.connect_us = Some(now - attempt.began);
-                }
-                connection
+        let connection = if let Some(connection) = kept {
+            connection
+        } else {
+            let connection =
+                connect(client, upstream, node.address, tls.as_ref(), times.connect).await?;
+            let now = worker.clock.tick();
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.connect_us = Some(now - attempt.began);
             }
+            connection
         };
         let call = Call {
             worker,
@@ -570,7 +569,7 @@ impl Call<'_> {
             Relayed::Whole => {
                 self.worker
                     .pool
-                    .keep(self.key, connection, self.upstream.keep(), now)
+                    .keep(self.key, connection, self.upstream.keep(), now);
             }
             Relayed::WholeLast => {}
             Relayed::UpstreamBroke => return After::Drop,

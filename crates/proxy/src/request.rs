@@ -78,8 +78,9 @@ async fn serve(
             forward::forward(worker, client, exchange, matched, upstream).await
         }
         Target::NoService => reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await,
-        Target::NoPluginConfig => reply::page(worker, client, exchange, 503, After::Keep).await,
         Target::NoUpstream => reply::page(worker, client, exchange, 502, After::Keep).await,
-        Target::Missing => reply::page(worker, client, exchange, 503, After::Keep).await,
+        Target::NoPluginConfig | Target::Missing => {
+            reply::page(worker, client, exchange, 503, After::Keep).await
+        }
     }
 }

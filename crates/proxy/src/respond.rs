@@ -212,7 +212,6 @@ fn write_head(
     let mut has_date = false;
     let is_upgrade = response.status() == 101;
     response.headers.write(out, |field| match field.known() {
-        Known::Other | Known::Trailer => true,
         Known::Date => {
             has_date = true;
             true

@@ -227,7 +227,7 @@ pub(crate) async fn pump(
         }
         match &mut upload.replay {
             Some(replay) if replay.len() + bytes.len() <= limits::REPLAY_BYTES => {
-                replay.extend_from_slice(bytes)
+                replay.extend_from_slice(bytes);
             }
             replay => *replay = None,
         }

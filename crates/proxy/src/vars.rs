@@ -1,5 +1,10 @@
 //! The values of variables in a request (nginx's, and the reference's `apisix/core/ctx.lua`).
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "every value has the type of `lookup`"
+)]
+
 use std::{borrow::Cow, fmt::Write as _, io::Write as _, net::IpAddr};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -219,13 +224,14 @@ impl Lookup for Facts<'_> {
             }
             // A kept connection took no time to make.
             Variable::UpstreamConnectTime => self.per_attempt(|attempt, out| {
-                write_time(attempt.connect_us.or(attempt.header_us.map(|_| 0)), out)
+                write_time(attempt.connect_us.or(attempt.header_us.map(|_| 0)), out);
             }),
             Variable::UpstreamScheme => bytes(self.upstream_scheme().as_bytes()),
             Variable::UpstreamHost => self.upstream_host(),
             Variable::UpstreamUri => bytes(b""),
-            Variable::UpstreamHeader(name) => header(&exchange.response.headers, name),
-            Variable::SentHeader(name) => header(&exchange.response.headers, name),
+            Variable::UpstreamHeader(name) | Variable::SentHeader(name) => {
+                header(&exchange.response.headers, name)
+            }
             Variable::BalancerIp => owned(exchange.attempts.last()?.address.ip().to_string()),
             Variable::BalancerPort => number(u64::from(exchange.attempts.last()?.address.port())),
             Variable::UriParam(name) => self

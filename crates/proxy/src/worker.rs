@@ -62,11 +62,28 @@ pub(crate) struct Worker {
     pub(crate) date: Date,
     pub(crate) stats: Arc<Stats>,
     pub(crate) access_log: Option<crate::access_log::Writer>,
+    #[expect(
+        clippy::vec_box,
+        reason = "exchanges are large and move between the pool and tasks"
+    )]
     exchanges: RefCell<Vec<Box<Exchange>>>,
-    snapshot: RefCell<(u64, Rc<Arc<Snapshot>>)>,
+    snapshot: RefCell<(u64, Rc<Held>)>,
     is_draining: Cell<bool>,
     ids: Cell<u64>,
     seed: std::hash::RandomState,
+}
+
+/// A snapshot counted by this thread alone: the shared count would be a cache line that all workers write to.
+#[derive(Debug)]
+pub(crate) struct Held(Arc<Snapshot>);
+
+impl std::ops::Deref for Held {
+    type Target = Snapshot;
+
+    #[inline]
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 impl Worker {
@@ -83,11 +100,11 @@ impl Worker {
 
     /// The newest snapshot. One relaxed load when nothing changed; the reference count is this thread's own.
     #[inline]
-    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> Rc<Held> {
         let version = self.shared.published.version();
         let mut cached = self.snapshot.borrow_mut();
         if cached.0 != version {
-            *cached = (version, Rc::new(self.shared.published.load()));
+            *cached = (version, Rc::new(Held(self.shared.published.load())));
         }
         cached.1.clone()
     }
@@ -148,7 +165,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         let clock = Rc::new(Clock::new());
         let deadlines = Deadlines::new(clock.clone());
         let version = start.shared.published.version();
-        let snapshot = Rc::new(start.shared.published.load());
+        let snapshot = Rc::new(Held(start.shared.published.load()));
         let worker = Rc::new(Worker {
             id: start.id,
             shared: start.shared,

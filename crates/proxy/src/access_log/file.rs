@@ -47,7 +47,7 @@ impl LogFile {
         {
             Ok(file) => self.file = file,
             Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "cannot reopen the access log")
+                tracing::error!(path = %self.path.display(), %error, "cannot reopen the access log");
             }
         }
     }

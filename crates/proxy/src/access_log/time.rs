@@ -22,7 +22,8 @@ pub(crate) fn iso8601(unix: Duration) -> String {
 fn with(unix: Duration, read: impl FnOnce(&(u64, String, String)) -> String) -> String {
     LAST.with_borrow_mut(|last| {
         if last.0 != unix.as_secs() || last.1.is_empty() {
-            let at = Timestamp::from_second(unix.as_secs() as i64).unwrap_or(Timestamp::UNIX_EPOCH);
+            let at = Timestamp::from_second(unix.as_secs().cast_signed())
+                .unwrap_or(Timestamp::UNIX_EPOCH);
             let zoned = at.to_zoned_datetime(TimeZone::system());
             *last = (unix.as_secs(), in_log(&zoned), in_iso(&zoned));
         }
