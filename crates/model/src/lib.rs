@@ -4,3 +4,4 @@
 //! fields are ignored). What a request uses is compiled from them elsewhere (`snapshot`, `upstream`).
 
 pub mod resource;
+pub mod schema;

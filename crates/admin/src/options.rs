@@ -1,0 +1,70 @@
+//! Settings of both APIs, fixed at start.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use lockgate_store::Store;
+
+/// What an admin key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Reading.
+    Viewer,
+}
+
+/// One of `deployment.admin.admin_key`.
+#[derive(Clone)]
+pub struct AdminKey {
+    /// For the history.
+    pub name: String,
+    /// What clients send.
+    pub key: String,
+    /// What it allows.
+    pub role: Role,
+}
+
+impl std::fmt::Debug for AdminKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("AdminKey")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of the Admin API; the names of `config.yaml` are given with each.
+#[derive(Debug, Clone)]
+pub struct AdminOptions {
+    /// `deployment.admin.admin_key`
+    pub keys: Vec<AdminKey>,
+    /// `deployment.admin.admin_key_required`
+    pub is_key_required: bool,
+    /// `deployment.admin.allow_admin`; empty lets everybody in.
+    pub allow: Vec<IpNet>,
+    /// `deployment.admin.enable_admin_cors`
+    pub has_cors: bool,
+    /// `deployment.admin.admin_api_version` is `v3`, which is the default; else answers have the older shape.
+    pub is_v3: bool,
+    /// `deployment.etcd.prefix`, as keys show in answers: `/apisix`.
+    pub prefix: String,
+    /// Value of the `Server` field.
+    pub server: String,
+}
+
+/// Stored objects that are not in force as they stand, by key, and why.
+pub type ProblemReport = Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
+
+/// Settings of the control API.
+#[derive(Clone)]
+pub struct ControlOptions {
+    /// Value of the `Server` field.
+    pub server: String,
+    /// Where the objects are.
+    pub store: Arc<dyn Store>,
+    /// `deployment.etcd.prefix`
+    pub prefix: String,
+    /// What is not in force.
+    pub problems: ProblemReport,
+}
