@@ -245,18 +245,24 @@ fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use lockgate_net::dns::DnsOptions;
 
     use super::*;
     use crate::Tried;
 
     fn with() -> Compile {
-        let dir = std::env::temp_dir().join(format!("lockgate-hosts-{}", std::process::id()));
-        std::fs::write(&dir, "127.0.0.9 known.test\n").expect("written");
+        // Each call has a file of its own: tests run side by side, and a rewritten file is empty for a moment.
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let hosts =
+            std::env::temp_dir().join(format!("lockgate-hosts-{}-{call}", std::process::id()));
+        std::fs::write(&hosts, "127.0.0.9 known.test\n").expect("written");
         let options = DnsOptions {
             servers: vec![([127, 0, 0, 1], 1).into()],
             timeout: Duration::from_millis(200),
-            hosts: dir,
+            hosts,
             ..DnsOptions::default()
         };
         Compile {
