@@ -33,7 +33,7 @@ impl Admin {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        let _unused = (&self.options, &self.store, listener.local_addr()?);
+        drop((&self.options, &self.store, listener));
         stop.await;
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Control {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        let _unused = (&self.options.server, listener.local_addr()?);
+        drop((&self.options.server, listener));
         stop.await;
         Ok(())
     }
