@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use thiserror::Error;
 
 use crate::{
-    field::{Known, tokens},
+    field::{Known, is_same, tokens},
     headers::Headers,
     limits,
 };
@@ -137,16 +137,24 @@ pub(crate) fn index(
 ) -> Result<Facts, HeadError> {
     const BARE: HeadError = HeadError::Malformed("a line does not end with CRLF");
     let mut facts = Facts::default();
+    headers.reserve(parsed.len());
     let ends_with_crlf = |end: usize| end >= 2 && bytes.get(end - 2..end) == Some(b"\r\n");
     if !ends_with_crlf(head_len) {
         return Err(BARE);
     }
-    for (place, header) in parsed.iter().enumerate() {
-        let start = offset(bytes, header.name.as_bytes());
-        let end = parsed
-            .get(place + 1)
+    // Each line begins where the one before ends, so one look at each end sees every line end.
+    let mut start = parsed
+        .first()
+        .map_or(head_len - 2, |first| offset(bytes, first.name.as_bytes()));
+    if !ends_with_crlf(start) {
+        return Err(BARE);
+    }
+    let mut next = parsed.iter().skip(1);
+    for header in parsed {
+        let end = next
+            .next()
             .map_or(head_len - 2, |next| offset(bytes, next.name.as_bytes()));
-        if !ends_with_crlf(start) || !ends_with_crlf(end) {
+        if !ends_with_crlf(end) {
             return Err(BARE);
         }
         if end - start > limits::HEADER_LINE_BYTES {
@@ -168,6 +176,7 @@ pub(crate) fn index(
         if known != Known::Other {
             facts.take(known, header.value, version)?;
         }
+        start = end;
     }
     if facts.is_chunked && facts.length.is_some() {
         return Err(HeadError::Malformed(
@@ -197,18 +206,18 @@ impl Facts {
                 if self.is_chunked {
                     return Err(HeadError::Malformed("more than one Transfer-Encoding"));
                 }
-                if !value.eq_ignore_ascii_case(b"chunked") {
+                if !is_same(value, b"chunked") {
                     return Err(HeadError::Coding);
                 }
                 self.is_chunked = true;
             }
             Known::Connection => {
                 for token in tokens(value) {
-                    if token.eq_ignore_ascii_case(b"close") {
-                        self.says_close = true;
-                    } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                    if is_same(token, b"keep-alive") {
                         self.says_keep_alive = true;
-                    } else if token.eq_ignore_ascii_case(b"upgrade") {
+                    } else if is_same(token, b"close") {
+                        self.says_close = true;
+                    } else if is_same(token, b"upgrade") {
                         self.says_upgrade = true;
                     } else {
                         self.names_fields = true;

@@ -59,6 +59,11 @@ impl Headers {
         &mut self.bytes
     }
 
+    /// Makes room for so many fields at once.
+    pub(crate) fn reserve(&mut self, fields: usize) {
+        self.fields.reserve(fields);
+    }
+
     /// Indexes one line of `bytes`; the caller vouches for the invariant.
     #[inline]
     pub(crate) fn index(

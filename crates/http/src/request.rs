@@ -413,7 +413,7 @@ fn starts_with_ignore_case(text: &[u8], prefix: &[u8]) -> bool {
 
 /// Whether this can stand as a host with an optional port (RFC 3986 §3.2.2, without user information).
 fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
+    let (host, port) = match memchr::memrchr(b':', text) {
         Some(colon) if text.first() != Some(&b'[') || text.get(colon - 1) == Some(&b']') => (
             text.get(..colon).unwrap_or_default(),
             text.get(colon + 1..).unwrap_or_default(),
@@ -427,18 +427,48 @@ fn is_authority(text: &[u8]) -> bool {
                     .iter()
                     .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
         }
-        _ => {
-            !host.is_empty()
-                && !host.windows(2).any(|pair| pair == b"..")
-                && host.iter().all(|byte| {
-                    byte.is_ascii_alphanumeric()
-                        || *byte >= 0x80
-                        || b"-._~!$&'()*+,;=%".contains(byte)
-                })
-        }
+        _ => is_reg_name(host),
     };
     is_host && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
+
+/// Whether this is a name or an IPv4 address: no empty label inside, only the characters of a `reg-name`, and bytes beyond
+/// ASCII, which nginx lets pass.
+fn is_reg_name(host: &[u8]) -> bool {
+    let mut before = 0;
+    for byte in host {
+        if !REG_NAME.get(usize::from(*byte)).is_some_and(|is| *is)
+            || (*byte == b'.' && before == b'.')
+        {
+            return false;
+        }
+        before = *byte;
+    }
+    !host.is_empty()
+}
+
+/// Which bytes may stand in a host name.
+static REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[byte] = (byte as u8).is_ascii_alphanumeric() || byte >= 0x80;
+        }
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=%";
+    let mut place = 0;
+    while place < others.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[others[place] as usize] = true;
+        }
+        place += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 #[path = "request_tests.rs"]

@@ -11,7 +11,7 @@ use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
 use crate::{
     exchange::Exchange,
     finish,
-    io::{Bytes, IoFailure, Size, read, readable},
+    io::{Bytes, IoFailure, Size, read},
     limits, reply, request,
     worker::Worker,
 };
@@ -106,12 +106,20 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
             };
             client.deadline.set_idle(true);
             worker.stats.waits();
-            let ready = readable(&client.stream, &client.deadline, limit).await;
+            let read = read(
+                &client.stream,
+                &client.deadline,
+                limit,
+                &worker.buffers,
+                Size::Small,
+            )
+            .await;
             worker.stats.wakes();
             client.deadline.set_idle(false);
-            if ready.is_err() {
+            let Ok(Bytes::Some(buffer)) = read else {
                 return After::Close;
-            }
+            };
+            unread = Some(buffer);
         }
         let mut exchange = worker.exchange();
         exchange.unread = unread.take();

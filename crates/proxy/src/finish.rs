@@ -10,8 +10,8 @@ pub(crate) fn log(
     exchange: &mut Exchange,
     matched: Option<Matched<'_>>,
 ) {
-    exchange.ended = worker.clock.tick();
     if let Some(log) = &worker.access_log {
+        exchange.ended = worker.clock.tick();
         log.write(&Facts::new(worker, client, exchange, matched));
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, pin::pin, task::Poll, time::Duration};
 
 use lockgate_http::{head::HeadError, pool::Connection, request::Method, response::Asked};
-use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+use lockgate_net::{buffer::Buffer, stream::Stream};
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, Tried, Upstream};
 use thiserror::Error;
@@ -12,7 +12,7 @@ use crate::{
     client::{After, Client},
     exchange::{Attempt, Exchange},
     head,
-    io::{Bytes, IoFailure, Size, read, write_all},
+    io::{Bytes, IoFailure, Size, poll_read, write_all},
     limits, reply,
     request::Matched,
     respond::{self, Relayed},
@@ -468,32 +468,14 @@ impl Call<'_> {
         asked: Asked,
         watches_client: bool,
     ) -> Result<Option<Buffer>, Failure> {
-        let (worker, client) = (self.worker, self.client);
+        let worker = self.worker;
         let mut interim = 0;
         let mut watches_client = watches_client;
         exchange.response.clear();
         loop {
-            wait(
-                stream,
-                client,
-                &client.deadline,
-                self.times.read,
-                &mut watches_client,
-            )
-            .await?;
-            let read = read(
-                stream,
-                &client.deadline,
-                self.times.read,
-                &worker.buffers,
-                Size::Large,
-            )
-            .await;
-            let mut buffer = match read {
-                Ok(Bytes::Some(buffer)) => buffer,
-                Ok(Bytes::End) => return Err(Failure::Closed),
-                Err(IoFailure::TimedOut) => return Err(Failure::ReceiveTimeout),
-                Err(IoFailure::Broken(error)) => return Err(Failure::Receive(error)),
+            let bytes = self.wait(stream, &mut watches_client).await?;
+            let Bytes::Some(mut buffer) = bytes else {
+                return Err(Failure::Closed);
             };
             let now = worker.clock.tick();
             let is_complete = loop {
@@ -584,35 +566,33 @@ impl Call<'_> {
             After::Close
         }
     }
-}
 
-/// Waits for the upstream to say something, and notices when the client goes away meanwhile.
-async fn wait(
-    stream: &Stream,
-    client: &Client,
-    deadline: &Deadline,
-    limit: Duration,
-    watches_client: &mut bool,
-) -> Result<(), Failure> {
-    let mut is_armed = false;
-    let ready = deadline
-        .guard(|context| {
-            if let Poll::Ready(ready) = stream.poll_readable(context) {
-                return Poll::Ready(ready.map_err(Failure::Receive));
-            }
-            if *watches_client && let Poll::Ready(is_gone) = client.stream.poll_ended(context) {
-                if is_gone {
-                    return Poll::Ready(Err(Failure::ClientGone));
+    /// Waits for the upstream to say something, and notices when the client goes away meanwhile.
+    async fn wait(&self, stream: &Stream, watches_client: &mut bool) -> Result<Bytes, Failure> {
+        let deadline = &self.client.deadline;
+        let mut is_armed = false;
+        let read = deadline
+            .guard(|context| {
+                let polled = poll_read(stream, context, &self.worker.buffers, Size::Large);
+                if let Poll::Ready(read) = polled {
+                    return Poll::Ready(read.map_err(Failure::Receive));
                 }
-                // The next request is on its way already; what comes behind it cannot be seen.
-                *watches_client = false;
-            }
-            if !is_armed {
-                deadline.set(limit);
-                is_armed = true;
-            }
-            Poll::Pending
-        })
-        .await;
-    ready.unwrap_or(Err(Failure::ReceiveTimeout))
+                if *watches_client
+                    && let Poll::Ready(is_gone) = self.client.stream.poll_ended(context)
+                {
+                    if is_gone {
+                        return Poll::Ready(Err(Failure::ClientGone));
+                    }
+                    // The next request is on its way already; what comes behind it cannot be seen.
+                    *watches_client = false;
+                }
+                if !is_armed {
+                    deadline.set(self.times.read);
+                    is_armed = true;
+                }
+                Poll::Pending
+            })
+            .await;
+        read.unwrap_or(Err(Failure::ReceiveTimeout))
+    }
 }

@@ -100,30 +100,6 @@ fn poll_write_from(
     stream.poll_write(context, slices.get(..used).unwrap_or_default())
 }
 
-/// Waits until there is something to read, without a buffer.
-#[inline]
-pub(crate) async fn readable(
-    stream: &Stream,
-    deadline: &Deadline,
-    limit: Duration,
-) -> Result<(), IoFailure> {
-    let mut is_armed = false;
-    let ready = deadline
-        .guard(|context| {
-            let polled = stream.poll_readable(context);
-            if polled.is_pending() && !is_armed {
-                deadline.set(limit);
-                is_armed = true;
-            }
-            polled
-        })
-        .await;
-    match ready {
-        None => Err(IoFailure::TimedOut),
-        Some(ready) => Ok(ready?),
-    }
-}
-
 /// What a wait for bytes ended with.
 pub(crate) enum Bytes {
     /// There are some, in this buffer.
@@ -132,7 +108,7 @@ pub(crate) enum Bytes {
     End,
 }
 
-/// Waits for bytes and reads them into a buffer taken only then.
+/// Waits for bytes and reads them. Holds no buffer while it waits.
 #[inline]
 pub(crate) async fn read(
     stream: &Stream,
@@ -141,27 +117,42 @@ pub(crate) async fn read(
     buffers: &Buffers,
     size: Size,
 ) -> Result<Bytes, IoFailure> {
-    loop {
-        readable(stream, deadline, limit).await?;
-        let mut buffer = match size {
-            Size::Small => buffers.small(),
-            Size::Large => buffers.large(),
-        };
-        let polled =
-            std::future::poll_fn(|context| Poll::Ready(stream.poll_read(context, &mut buffer)))
-                .await;
-        match polled {
-            Poll::Ready(Ok(0)) => {
-                buffers.give_back(buffer);
-                return Ok(Bytes::End);
+    let mut is_armed = false;
+    let bytes = deadline
+        .guard(|context| {
+            let polled = poll_read(stream, context, buffers, size);
+            if polled.is_pending() && !is_armed {
+                deadline.set(limit);
+                is_armed = true;
             }
-            Poll::Ready(Ok(_)) => return Ok(Bytes::Some(buffer)),
-            Poll::Ready(Err(error)) => {
-                buffers.give_back(buffer);
-                return Err(error.into());
-            }
-            // Readiness without bytes: part of a TLS record.
-            Poll::Pending => buffers.give_back(buffer),
+            polled
+        })
+        .await;
+    match bytes {
+        None => Err(IoFailure::TimedOut),
+        Some(bytes) => Ok(bytes?),
+    }
+}
+
+/// Reads what there is into a buffer that goes back when there is nothing.
+///
+/// One look at the socket's readiness: asking first and reading then would look twice.
+#[inline]
+pub(crate) fn poll_read(
+    stream: &Stream,
+    context: &mut Context<'_>,
+    buffers: &Buffers,
+    size: Size,
+) -> Poll<io::Result<Bytes>> {
+    let mut buffer = match size {
+        Size::Small => buffers.small(),
+        Size::Large => buffers.large(),
+    };
+    match stream.poll_read(context, &mut buffer) {
+        Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Bytes::Some(buffer))),
+        other => {
+            buffers.give_back(buffer);
+            other.map(|read| read.map(|_| Bytes::End))
         }
     }
 }
