@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
     thread::JoinHandle,
 };
@@ -35,6 +36,7 @@ pub struct Workers {
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Vec<Arc<Stats>>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Workers {
@@ -51,13 +53,16 @@ impl Workers {
             listen::check_free(*address)?;
         }
         let mut listeners = Vec::new();
+        // A port that the system chose for the first worker is every worker's.
+        let mut addresses = options.listen.clone();
         for _ in 0..options.workers {
-            let bound: Result<Vec<_>, _> = options
-                .listen
-                .iter()
-                .map(|address| listen::bind(*address, true))
-                .collect();
-            listeners.push(bound?);
+            let mut bound = Vec::new();
+            for address in &mut addresses {
+                let listener = listen::bind(*address, true)?;
+                address.set_port(listener.local_addr().map_or(0, |local| local.port()));
+                bound.push(listener);
+            }
+            listeners.push(bound);
         }
         let shared = Arc::new(Shared {
             options,
@@ -69,6 +74,7 @@ impl Workers {
             phase,
             threads: Vec::new(),
             stats: Vec::new(),
+            addresses,
         };
         for (id, listeners) in listeners.into_iter().enumerate() {
             let stats = Arc::new(Stats::default());
@@ -88,6 +94,11 @@ impl Workers {
             workers.stats.push(stats);
         }
         Ok(workers)
+    }
+
+    /// Where the workers listen, in the order of [`Options::listen`].
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Tells every worker what to do.

@@ -1,1 +1,36 @@
-//! Scripted origins, clients and an in-process gateway for tests.
+//! Scripted origins, byte-level clients and an in-process gateway, for tests.
+//!
+//! Everything here blocks and runs on plain threads and sockets, so that what stands on the wire is what a test wrote.
+//! Nothing sleeps: a test waits for bytes, for a connection's end or for a log line, each for [`PATIENCE`] at most. No Admin
+//! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`].
+
+mod client;
+pub mod fuzz;
+mod gateway;
+mod message;
+pub mod naive;
+mod origin;
+mod tls;
+
+use std::time::{Duration, Instant};
+
+pub use client::Client;
+pub use gateway::{Gateway, Setup};
+pub use message::{Message, Received};
+pub use origin::{Connection, Origin};
+pub use tls::Certificate;
+
+/// How long anything is waited for before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until `holds`, for what shows itself in no byte: counters, connections kept.
+///
+/// # Panics
+/// It does not hold within [`PATIENCE`].
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "never came true: {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}

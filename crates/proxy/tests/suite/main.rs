@@ -1,0 +1,3 @@
+//! The data plane end to end: real sockets, scripted origins, exact bytes.
+
+mod connection;

@@ -1,0 +1,250 @@
+//! What is fuzzed: one function per target, which panics when an invariant does not hold.
+//!
+//! The targets in `fuzz/` call these, and so do tests with every file of `fuzz/corpus/` and mutations of them.
+
+use std::borrow::Cow;
+
+use lockgate_expr::{Expr, Lookup, Template, Value, Variable};
+use lockgate_http::{
+    chunked::Decoder,
+    head::{Framing, HeadError},
+    headers::Headers,
+    request::RequestHead,
+    response::{Asked, ResponseHead},
+};
+use lockgate_net::buffer::Buffer;
+
+use crate::naive::{self, Ends};
+
+/// Every target by the name of its file and of its corpus.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("request_head", request_head),
+    ("response_head", response_head),
+    ("chunked", chunked),
+    ("expr", expr),
+];
+
+/// Room for any input of a fuzzer.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The two pieces that the first byte of an input cuts the rest into.
+fn cut(data: &[u8]) -> (&[u8], &[u8]) {
+    let Some((place, rest)) = data.split_first() else {
+        return (data, data);
+    };
+    rest.split_at(usize::from(*place).min(rest.len()))
+}
+
+/// Fields as pairs.
+fn pairs(headers: &Headers) -> Vec<(Vec<u8>, Vec<u8>)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
+}
+
+/// Any bytes as a request head: the same in one piece or two, and never accepted where the naive reader refuses.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn request_head(data: &[u8]) {
+    type Read = Result<Option<(RequestHead, Vec<u8>)>, HeadError>;
+    let read = |pieces: &[&[u8]]| -> Read {
+        let mut head = RequestHead::default();
+        let mut buffer = Buffer::new(BUFFER_BYTES);
+        let mut is_complete = false;
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            buffer.append(piece);
+            if !is_complete {
+                is_complete = head.feed(&mut buffer)?;
+            }
+        }
+        Ok(is_complete.then(|| (head, buffer.filled().to_vec())))
+    };
+    let (first, second) = cut(data);
+    let whole = [first, second].concat();
+    if whole.len() > BUFFER_BYTES {
+        return;
+    }
+    let at_once = read(&[&whole]);
+    let in_pieces = read(&[first, second]);
+    match (&at_once, &in_pieces) {
+        (Ok(Some((a, a_rest))), Ok(Some((b, b_rest)))) => {
+            assert_eq!(a_rest, b_rest);
+            assert_eq!(pairs(&a.headers), pairs(&b.headers));
+            assert_eq!(
+                (
+                    a.line(),
+                    a.authority(),
+                    a.raw_path(),
+                    a.query(),
+                    a.framing()
+                ),
+                (
+                    b.line(),
+                    b.authority(),
+                    b.raw_path(),
+                    b.query(),
+                    b.framing()
+                )
+            );
+        }
+        (Ok(None), Ok(None)) | (Err(_), Err(_)) => {}
+        _ => panic!("a cut changes the outcome: {at_once:?} {in_pieces:?}"),
+    }
+    let naive = naive::request(&whole);
+    match at_once {
+        Ok(Some((head, rest))) => {
+            let naive = naive.expect("the naive reader refuses what was accepted");
+            assert_eq!(naive.len, whole.len() - rest.len());
+            assert_eq!(
+                naive.start.first().map(Vec::as_slice),
+                Some(head.method_name())
+            );
+            assert_eq!(naive.start.get(1).map(Vec::as_slice), Some(head.target()));
+            let ends = match head.framing() {
+                Framing::None => Ends::AtOnce,
+                Framing::Length(length) => Ends::After(length),
+                Framing::Chunked => Ends::Chunked,
+                Framing::UntilClose => panic!("a request cannot end so"),
+            };
+            assert_eq!(naive.ends(), Some(ends));
+            assert!(naive.all("host").len() <= 1);
+            assert_eq!(head.headers.bytes().len(), naive.len);
+        }
+        // Beyond the empty line there is nothing to wait for.
+        Ok(None) => assert_ne!(naive.map(|_| ()), Ok(())),
+        Err(_) => {}
+    }
+}
+
+/// Any bytes as a response head: as [`request_head`].
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn response_head(data: &[u8]) {
+    type Read = Result<Option<(ResponseHead, Vec<u8>)>, HeadError>;
+    let asked = Asked {
+        is_head: data.first().is_some_and(|first| first & 1 == 1),
+        is_upgrade: data.first().is_some_and(|first| first & 2 == 2),
+    };
+    let read = |pieces: &[&[u8]]| -> Read {
+        let mut head = ResponseHead::default();
+        let mut buffer = Buffer::new(BUFFER_BYTES);
+        let mut is_complete = false;
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            buffer.append(piece);
+            if !is_complete {
+                is_complete = head.feed(&mut buffer, asked)?;
+            }
+        }
+        Ok(is_complete.then(|| (head, buffer.filled().to_vec())))
+    };
+    let (first, second) = cut(data);
+    let whole = [first, second].concat();
+    if whole.len() > BUFFER_BYTES {
+        return;
+    }
+    let at_once = read(&[&whole]);
+    let in_pieces = read(&[first, second]);
+    match (&at_once, &in_pieces) {
+        (Ok(Some((a, a_rest))), Ok(Some((b, b_rest)))) => {
+            assert_eq!(a_rest, b_rest);
+            assert_eq!(pairs(&a.headers), pairs(&b.headers));
+            assert_eq!(
+                (a.status(), a.reason(), a.framing(), a.keeps_alive()),
+                (b.status(), b.reason(), b.framing(), b.keeps_alive())
+            );
+        }
+        (Ok(None), Ok(None)) | (Err(_), Err(_)) => {}
+        _ => panic!("a cut changes the outcome: {at_once:?} {in_pieces:?}"),
+    }
+    if let Ok(Some((head, rest))) = at_once {
+        let naive = naive::response(&whole).expect("the naive reader refuses what was accepted");
+        assert_eq!(naive.len, whole.len() - rest.len());
+        assert_eq!(
+            naive.start.get(1).cloned(),
+            Some(head.status().to_string().into_bytes())
+        );
+        match head.framing() {
+            Framing::None => {}
+            Framing::Length(length) => assert_eq!(naive.ends(), Some(Ends::After(length))),
+            Framing::Chunked => assert!(!naive.all("transfer-encoding").is_empty()),
+            Framing::UntilClose => assert!(!head.keeps_alive()),
+        }
+    }
+}
+
+/// Any bytes as a chunked body: the same in one piece or two, and as the naive decoder has it.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn chunked(data: &[u8]) {
+    let decode = |pieces: &[&[u8]]| {
+        let mut decoder = Decoder::default();
+        let (mut out, mut used) = (Vec::new(), 0);
+        for piece in pieces {
+            let mut piece = piece.to_vec();
+            let decoded = decoder.decode(&mut piece).ok()?;
+            out.extend_from_slice(piece.get(decoded.data).unwrap_or_default());
+            used += decoded.used;
+        }
+        let mut trailers = Vec::new();
+        let are_fields = decoder.write_trailers(&mut trailers).is_ok();
+        Some((out, used, decoder.is_done(), are_fields))
+    };
+    let (first, second) = cut(data);
+    let whole = [first, second].concat();
+    let at_once = decode(&[&whole]);
+    assert_eq!(at_once, decode(&[first, second]));
+    let done = at_once.filter(|(.., is_done, _)| *is_done);
+    let naive = naive::chunked(&whole);
+    if let Some((out, used, ..)) = done {
+        assert_eq!(naive, Some((out, used)));
+    }
+    // Lines and trailers have limits that the naive decoder has not.
+    else if whole.len() <= lockgate_http::limits::CHUNK_LINE_BYTES {
+        assert_eq!(naive, None);
+    }
+}
+
+struct Same<'d>(&'d [u8]);
+
+impl Lookup for Same<'_> {
+    fn lookup<'a>(&'a self, variable: &Variable) -> Option<Cow<'a, [u8]>> {
+        (!matches!(variable, Variable::Unknown(_))).then_some(Cow::Borrowed(self.0))
+    }
+
+    fn value<'a>(&'a self, variable: &Variable) -> Option<Value<'a>> {
+        match variable {
+            Variable::GraphqlRootFields => {
+                Some(Value::List(vec![Value::Text(Cow::Borrowed(self.0))]))
+            }
+            _ => self.lookup(variable).map(Value::Text),
+        }
+    }
+}
+
+/// Any bytes as a `vars` expression, a template and a log format: compiling and evaluating them ends and never panics.
+///
+/// Input: up to the first zero byte the value every variable has, behind it the text to compile.
+pub fn expr(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let (value, text) = match (parts.next(), parts.next()) {
+        (Some(value), Some(text)) => (value, text),
+        _ => (&b"value"[..], data),
+    };
+    let request = Same(value);
+    if let Ok(rules) = serde_json::from_slice(text)
+        && let Ok(expr) = Expr::compile(&rules)
+    {
+        expr.eval(&request);
+    }
+    if let Ok(text) = std::str::from_utf8(text) {
+        let mut out = Vec::new();
+        Template::parse(text).render(&request, &mut out);
+        if let Ok(format) = Template::parse_log_format(text) {
+            format.render(&request, &mut out);
+        }
+    }
+}
