@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use lockgate_http::{head::Framing, request::RequestHead, response::ResponseHead};
+use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_net::buffer::Buffer;
 use smallvec::SmallVec;
 
@@ -142,11 +142,6 @@ impl Exchange {
         self.authority.extend_from_slice(authority);
         self.authority.make_ascii_lowercase();
         Ok(())
-    }
-
-    /// Whether the request has a body that may still be on its way.
-    pub(crate) fn has_body(&self) -> bool {
-        !matches!(self.request.framing(), Framing::None | Framing::Length(0))
     }
 }
 

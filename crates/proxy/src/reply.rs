@@ -6,6 +6,7 @@ use crate::{
     client::{After, Client},
     exchange::Exchange,
     io::write_all,
+    respond::write_decimal,
     upload::Upload,
     worker::Worker,
 };
@@ -51,11 +52,12 @@ pub(crate) async fn send(
 ) -> After {
     let after = match after {
         After::Keep if !exchange.request.keeps_alive() || worker.is_draining() => After::Close,
-        After::Keep
-            if exchange.has_body() && !Upload::read_away(worker, client, exchange).await =>
-        {
-            After::Linger
-        }
+        other => other,
+    };
+    let expects_continue = exchange.request.expects_continue();
+    let after = match after {
+        After::Keep if !exchange.upload.is_worth_reading(expects_continue) => After::Linger,
+        After::Close if !exchange.upload.is_read() => After::Linger,
         other => other,
     };
     let mut out = std::mem::take(&mut exchange.out);
@@ -75,7 +77,14 @@ pub(crate) async fn send(
     exchange.bytes_sent += (out.len() + body.len()) as u64;
     exchange.body_bytes_sent += body.len() as u64;
     exchange.out = out;
-    if sent.is_err() { After::Drop } else { after }
+    if sent.is_err() {
+        return After::Drop;
+    }
+    // The client has its answer and need not wait until the body is gone.
+    if after == After::Keep && !Upload::read_away(worker, client, exchange).await {
+        return After::Linger;
+    }
+    after
 }
 
 fn write_head(
@@ -101,23 +110,28 @@ fn write_head(
         if keeps_alive { "keep-alive" } else { "close" },
         worker.options().server,
     );
-    write_upstream_status(exchange, out);
+    write_upstream_status(worker, exchange, out);
     out.extend_from_slice(b"\r\n");
 }
 
-/// The reference's `X-APISIX-Upstream-Status`: the statuses of all attempts, where there were any.
-pub(crate) fn write_upstream_status(exchange: &Exchange, out: &mut Vec<u8>) {
-    if exchange.attempts.is_empty() {
+/// The reference's `X-APISIX-Upstream-Status`: the statuses of all attempts, where the last is a server's error or the
+/// option asks for them always (`set_resp_upstream_status` in `apisix/init.lua`).
+pub(crate) fn write_upstream_status(worker: &Worker, exchange: &Exchange, out: &mut Vec<u8>) {
+    let Some(last) = exchange.attempts.last() else {
+        return;
+    };
+    if !worker.options().show_upstream_status && last.status < 500 {
         return;
     }
     out.extend_from_slice(b"X-APISIX-Upstream-Status: ");
     for (place, attempt) in exchange.attempts.iter().enumerate() {
-        let _infallible = write!(
-            out,
-            "{}{}",
-            if place > 0 { ", " } else { "" },
-            attempt.status
-        );
+        if place > 0 {
+            out.extend_from_slice(b", ");
+        }
+        match attempt.status {
+            0 => out.push(b'-'),
+            status => write_decimal(u64::from(status), out),
+        }
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -11,6 +11,7 @@ use crate::{
     exchange::Exchange,
     finish, forward,
     reply::{self, Reply},
+    upload::Upload,
     vars::Facts,
     worker::Worker,
 };
@@ -36,10 +37,10 @@ const NOT_FOUND: Reply<'static> = Reply {
 pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exchange) -> After {
     exchange.began = worker.clock.tick();
     worker.stats.requested();
-    if exchange
-        .normalize(worker.options().delete_uri_tail_slash)
-        .is_err()
-    {
+    // From the start: whoever answers must know where the request ends and the next begins.
+    let begun = Upload::begin(exchange).map(|upload| exchange.upload = upload);
+    let normalized = exchange.normalize(worker.options().delete_uri_tail_slash);
+    if begun.is_err() || normalized.is_err() {
         let after = reply::page(worker, client, exchange, 400, After::Linger).await;
         finish::log(worker, client, exchange, None);
         return after;
@@ -69,8 +70,11 @@ async fn serve(
     matched: Matched<'_>,
 ) -> After {
     let limit = worker.options().max_body_bytes;
-    if limit > 0 && matches!(exchange.request.framing(), Framing::Length(length) if length > limit)
-    {
+    let body_bytes = match exchange.request.framing() {
+        Framing::Length(length) => length,
+        _ => exchange.upload.received(),
+    };
+    if limit > 0 && body_bytes > limit {
         return reply::page(worker, client, exchange, 413, After::Linger).await;
     }
     match &matched.value().target {

@@ -113,32 +113,30 @@ impl Upload {
         Some(buffer)
     }
 
+    /// Whether what is left of the body is worth reading for the sake of the connection.
+    ///
+    /// It is not where the body is long, or the client still waits for leave to send it.
+    pub(crate) fn is_worth_reading(&self, expects_continue: bool) -> bool {
+        let waits_for_leave = expects_continue && !self.has_sent_continue && self.received == 0;
+        self.body.is_done()
+            || !waits_for_leave
+                && self
+                    .body
+                    .remaining()
+                    .is_none_or(|left| left <= limits::DISCARD_BYTES)
+    }
+
     /// Reads the rest of the body and throws it away, so that the connection can be used again.
     ///
-    /// False where that is not worth it: the body is long or malformed, the client is slow, or it still waits for leave to send.
+    /// False where it turns out to be long or malformed, or the client is slow.
     pub(crate) async fn read_away(
         worker: &Worker,
         client: &Client,
         exchange: &mut Exchange,
     ) -> bool {
-        let mut upload = std::mem::take(&mut exchange.upload);
-        upload.finish(exchange.unread.as_mut());
-        let waits_for_leave = exchange.request.expects_continue()
-            && !upload.has_sent_continue
-            && upload.received == 0;
-        if upload.body.is_done() {
-            return true;
-        }
-        if waits_for_leave
-            || upload
-                .body
-                .remaining()
-                .is_some_and(|left| left > limits::DISCARD_BYTES)
-        {
-            return false;
-        }
+        exchange.upload.finish(exchange.unread.as_mut());
         let mut total = 0;
-        while !upload.body.is_done() {
+        while !exchange.upload.body.is_done() {
             let limit = worker.options().body_timeout;
             let Ok(Bytes::Some(mut buffer)) = read(
                 &client.stream,
@@ -151,18 +149,19 @@ impl Upload {
             else {
                 return false;
             };
-            let Ok((_, used)) = upload.body.take(&mut buffer) else {
+            let Ok((data, used)) = exchange.upload.body.take(&mut buffer) else {
                 return false;
             };
             buffer.consume(used);
+            exchange.upload.received += data.len() as u64;
             total += used as u64;
-            if total > limits::DISCARD_BYTES {
-                return false;
-            }
             if buffer.is_empty() {
                 worker.buffers.give_back(buffer);
             } else {
                 exchange.unread = Some(buffer);
+            }
+            if total > limits::DISCARD_BYTES {
+                return false;
             }
         }
         true
