@@ -17,7 +17,7 @@ use crate::{
     request::Matched,
     respond::{self, Relayed},
     tunnel,
-    upload::{Progress, Upload, pump},
+    upload::{Progress, pump},
     worker::Worker,
 };
 
@@ -112,12 +112,6 @@ pub(crate) async fn forward(
     upstream: &Upstream,
 ) -> After {
     let route: &Route = matched.value();
-    match Upload::begin(exchange) {
-        Ok(upload) => exchange.upload = upload,
-        Err(failure) => {
-            return reply::page(worker, client, exchange, failure.status(), After::Linger).await;
-        }
-    }
     let times = route.timeouts.as_ref().unwrap_or(upstream.timeouts());
     let times = Timeouts {
         connect: times.connect,
@@ -421,7 +415,7 @@ impl Call<'_> {
                     is_sending = false;
                     match sent {
                         // The node may have answered and closed: what it said counts.
-                        Ok(()) | Err(Failure::Send(_)) => {}
+                        Ok(()) | Err(Failure::Send(IoFailure::Broken(_))) => {}
                         Err(failure) => return Poll::Ready(Err(failure)),
                     }
                 }
@@ -555,10 +549,7 @@ impl Call<'_> {
             }
             Relayed::WholeLast => {}
             Relayed::UpstreamBroke => return After::Drop,
-            Relayed::ClientGone => {
-                exchange.status = 499;
-                return After::Drop;
-            }
+            Relayed::ClientGone => return After::Drop,
         }
         if keeps_alive {
             After::Keep

@@ -112,11 +112,17 @@ pub(crate) async fn relay(
             &parts,
         )
         .await;
-        exchange.bytes_sent += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        let total: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let is_first = exchange.bytes_sent == 0;
+        exchange.bytes_sent += total;
         exchange.body_bytes_sent += bytes.len() as u64;
         out.clear();
         if let Err(failure) = sent {
             tracing::info!(client = %client.peer, %failure, "client closed the connection during the response");
+            if is_first {
+                // nginx's word for a client that took nothing; one that took a part is logged with what it took.
+                exchange.status = 499;
+            }
             break Relayed::ClientGone;
         }
         if let Some(buffer) = &mut buffer {
@@ -242,11 +248,9 @@ fn write_head(
     }
     out.extend_from_slice(b"Server: ");
     out.extend_from_slice(worker.options().server.as_bytes());
-    if worker.options().show_upstream_status || response.status() >= 500 {
-        out.extend_from_slice(b"\r\n");
-        reply::write_upstream_status(exchange, out);
-        out.truncate(out.len() - 2);
-    }
+    out.extend_from_slice(b"\r\n");
+    reply::write_upstream_status(worker, exchange, out);
+    out.truncate(out.len() - 2);
     match framing {
         Out::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
         Out::Plain => {
