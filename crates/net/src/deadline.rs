@@ -141,14 +141,13 @@ impl Slot {
 }
 
 impl Deadline {
-    /// Due `after` the clock's last reading; replaces what was set before.
+    /// Due so long after this moment; replaces what was set before.
+    ///
+    /// Reads the clock: whoever sets a deadline is about to wait, and the last reading may be as old as the wait before.
     #[inline]
     pub fn set(&self, after: Duration) {
-        let at = self
-            .shared
-            .clock
-            .recent()
-            .saturating_add(after.as_micros() as u64);
+        let after = u64::try_from(after.as_micros()).unwrap_or(NEVER);
+        let at = self.shared.clock.tick().saturating_add(after);
         self.slot.is_due.set(false);
         self.slot.at.set(at);
         if at < self.shared.next.get() {
@@ -157,14 +156,14 @@ impl Deadline {
         }
     }
 
-    /// Time from the clock's last reading until it is due; zero when it is.
+    /// Time until it is due; zero when it is.
     pub fn left(&self) -> Duration {
         let at = if self.slot.is_due.get() {
             0
         } else {
             self.slot.at.get()
         };
-        Duration::from_micros(at.saturating_sub(self.shared.clock.recent()))
+        Duration::from_micros(at.saturating_sub(self.shared.clock.tick()))
     }
 
     /// Says whether the wait is one that [`Deadlines::expire_idle`] may end.

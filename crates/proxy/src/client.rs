@@ -104,6 +104,7 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
             } else {
                 worker.options().keepalive_timeout
             };
+            // An idle connection holds neither an exchange nor a buffer.
             client.deadline.set_idle(true);
             worker.stats.waits();
             let read = read(
@@ -136,10 +137,13 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
             Some(After::Keep) => worker.give_back(exchange),
             Some(other) => {
                 worker.give_back(exchange);
-                if let Some(buffer) = unread {
-                    worker.buffers.give_back(buffer);
-                }
-                return other;
+                let is_unread = unread.take().map(|buffer| worker.buffers.give_back(buffer));
+                // Closing over bytes nobody read resets the connection, and the answer may be lost with it.
+                return if other == After::Close && is_unread.is_some() {
+                    After::Linger
+                } else {
+                    other
+                };
             }
             // A panic: the exchange is in an unknown state and not used again.
             None => return After::Drop,
@@ -153,10 +157,8 @@ async fn serve_request(
     client: &Client,
     exchange: &mut Exchange,
 ) -> Option<After> {
-    match read_head(worker, client, exchange).await {
-        Ok(true) => {}
-        Ok(false) => return Some(After::Close),
-        Err(failure) => return Some(refuse_head(worker, client, exchange, failure).await),
+    if let Err(failure) = read_head(worker, client, exchange).await {
+        return Some(refuse_head(worker, client, exchange, failure).await);
     }
     client.requests.set(client.requests.get() + 1);
     let outcome = {
@@ -189,57 +191,48 @@ enum HeadFailure {
     Io(IoFailure),
 }
 
-/// Reads a request head; false when the client ended the connection in front of one.
+/// Reads a request head, of which a part has been read already.
 async fn read_head(
     worker: &Rc<Worker>,
     client: &Client,
     exchange: &mut Exchange,
-) -> Result<bool, HeadFailure> {
+) -> Result<(), HeadFailure> {
     let mut is_timed = false;
     loop {
-        let mut buffer = if let Some(buffer) = exchange.unread.take() {
-            buffer
-        } else {
-            if !is_timed {
-                worker.clock.tick();
-            }
-            let limit = worker.options().header_timeout;
-            let left = if is_timed {
-                client.deadline.left()
+        if let Some(mut buffer) = exchange.unread.take() {
+            let fed = exchange.request.feed(&mut buffer);
+            if buffer.is_empty() {
+                worker.buffers.give_back(buffer);
             } else {
-                limit
-            };
-            is_timed = true;
-            match read(
-                &client.stream,
-                &client.deadline,
-                left,
-                &worker.buffers,
-                Size::Small,
-            )
-            .await
-            {
-                Ok(Bytes::Some(buffer)) => buffer,
-                Ok(Bytes::End) if exchange.request.is_started() => {
-                    return Err(HeadFailure::Io(
-                        io::Error::from(io::ErrorKind::UnexpectedEof).into(),
-                    ));
-                }
-                Ok(Bytes::End) => return Ok(false),
-                Err(failure) => return Err(HeadFailure::Io(failure)),
+                exchange.unread = Some(buffer);
+            }
+            if fed.map_err(HeadFailure::Refused)? {
+                return Ok(());
+            }
+        }
+        // The time is for the whole head, however many reads it takes.
+        let left = if is_timed {
+            client.deadline.left()
+        } else {
+            worker.options().header_timeout
+        };
+        client.deadline.set(left);
+        is_timed = true;
+        let read = read(
+            &client.stream,
+            &client.deadline,
+            left,
+            &worker.buffers,
+            Size::Small,
+        )
+        .await;
+        exchange.unread = match read.map_err(HeadFailure::Io)? {
+            Bytes::Some(buffer) => Some(buffer),
+            Bytes::End => {
+                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return Err(HeadFailure::Io(error.into()));
             }
         };
-        let fed = exchange.request.feed(&mut buffer);
-        if buffer.is_empty() {
-            worker.buffers.give_back(buffer);
-        } else {
-            exchange.unread = Some(buffer);
-        }
-        match fed {
-            Ok(true) => return Ok(true),
-            Ok(false) => {}
-            Err(refused) => return Err(HeadFailure::Refused(refused)),
-        }
     }
 }
 
@@ -256,7 +249,7 @@ async fn refuse_head(
             tracing::info!(client = %client.peer, reason = %refused, "refused a malformed request");
             refused.status()
         }
-        HeadFailure::Io(IoFailure::TimedOut) if exchange.request.is_started() => 408,
+        HeadFailure::Io(IoFailure::TimedOut) => 408,
         HeadFailure::Io(_) => return After::Close,
     };
     let after = reply::page(worker, client, exchange, status, After::Linger).await;
@@ -272,23 +265,17 @@ async fn linger(worker: &Rc<Worker>, client: &Client) {
     {
         return;
     }
-    let mut left = limits::LINGER_BYTES;
-    worker.clock.tick();
-    while let Ok(Bytes::Some(buffer)) = read(
-        &client.stream,
-        &client.deadline,
-        limits::LINGER,
-        &worker.buffers,
-        Size::Small,
-    )
-    .await
+    let end = worker.clock.tick() + limits::LINGER_TOTAL.as_micros() as u64;
+    while worker.clock.tick() < end
+        && let Ok(Bytes::Some(buffer)) = read(
+            &client.stream,
+            &client.deadline,
+            limits::LINGER,
+            &worker.buffers,
+            Size::Small,
+        )
+        .await
     {
-        let count = buffer.len();
         worker.buffers.give_back(buffer);
-        worker.clock.tick();
-        match left.checked_sub(count) {
-            Some(rest) => left = rest,
-            None => return,
-        }
     }
 }

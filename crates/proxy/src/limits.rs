@@ -10,12 +10,12 @@ pub(crate) const REPLAY_BYTES: usize = 64 * 1024;
 /// Bytes of a request body that are read and thrown away so that a connection can live on after an early answer.
 pub(crate) const DISCARD_BYTES: u64 = 256 * 1024;
 
-/// How long the rest of a request is read and thrown away before its connection is closed, so that the answer arrives
-/// instead of a reset; nginx's `lingering_timeout` (each wait).
+/// How long a client may be silent while the rest of its request is read and thrown away before its connection is closed,
+/// so that the answer arrives instead of a reset; nginx's `lingering_timeout`.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 
-/// Most bytes read in that time.
-pub(crate) const LINGER_BYTES: usize = 1024 * 1024;
+/// How long that goes on in all; nginx's `lingering_time`.
+pub(crate) const LINGER_TOTAL: Duration = Duration::from_secs(30);
 
 /// Pause of a listener when the process has no file descriptor left; nginx's `accept_mutex_delay`.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(500);

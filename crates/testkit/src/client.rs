@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use socket2::SockRef;
@@ -69,6 +70,23 @@ impl Client {
         self.source.stream.write_all(bytes.as_ref())
     }
 
+    /// Another handle of the same connection, to send from while this one reads.
+    ///
+    /// # Panics
+    /// There are no file descriptors left.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let stream = self.source.stream.try_clone().expect("a descriptor");
+        Self {
+            source: Source::new(stream),
+        }
+    }
+
+    /// Ends both directions, for all copies.
+    pub fn close(&self) {
+        let _gone = self.source.stream.shutdown(Shutdown::Both);
+    }
+
     /// Ends the sending direction.
     pub fn finish(&mut self) -> &mut Self {
         self.source
@@ -81,7 +99,7 @@ impl Client {
     /// Closes the connection with a reset.
     pub fn reset(self) {
         SockRef::from(&self.source.stream)
-            .set_linger(Some(std::time::Duration::ZERO))
+            .set_linger(Some(Duration::ZERO))
             .expect("connected");
     }
 
@@ -156,6 +174,35 @@ impl Client {
             }
         }
         std::mem::take(&mut self.source.ahead)
+    }
+
+    /// Whether nothing arrives for this long, not even the end.
+    ///
+    /// # Panics
+    /// The connection is gone.
+    pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
+        let stream = &self.source.stream;
+        stream.set_read_timeout(Some(time)).expect("connected");
+        let peeked = stream.peek(&mut [0]);
+        stream.set_read_timeout(Some(PATIENCE)).expect("connected");
+        peeked.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
+        })
+    }
+
+    /// Whether the gateway ends the connection without a reset and without another byte.
+    ///
+    /// # Panics
+    /// It stays open.
+    pub fn ends_cleanly(&mut self) -> bool {
+        match self.source.more() {
+            Ok(is_more) => !is_more && self.source.ahead.is_empty(),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("not closed: {error}"),
+        }
     }
 
     /// Sends a request and reads its response.
