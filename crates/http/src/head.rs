@@ -1,12 +1,12 @@
 //! What heads of requests and responses have in common: versions, framing, strict line ends, errors.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use thiserror::Error;
 
 use crate::{
     field::{Known, is_same, tokens},
-    headers::Headers,
+    headers::{Field, Headers},
     limits,
 };
 
@@ -238,6 +238,34 @@ impl Facts {
             Version::Http10 => self.says_keep_alive && !self.says_close,
         }
     }
+}
+
+/// Removes the fields that `Connection` names: they are for this hop alone (RFC 9110 §7.6.1).
+///
+/// `bytes` are those the index was made over: the block's own are filled by the caller only afterwards.
+pub(crate) fn drop_named_fields(bytes: &[u8], headers: &mut Headers) {
+    let connection: Vec<Range<usize>> = headers
+        .kept()
+        .filter(|field| field.known() == Known::Connection)
+        .map(Field::value_range)
+        .collect();
+    let named: Vec<&[u8]> = connection
+        .into_iter()
+        .flat_map(|range| tokens(bytes.get(range).unwrap_or_default()))
+        .collect();
+    headers.drop_where(|field| {
+        let name = bytes.get(field.name_range()).unwrap_or_default();
+        // What the message means or where it ends is not for `Connection` to take away.
+        !matches!(
+            field.known(),
+            Known::Host
+                | Known::ContentLength
+                | Known::ContentType
+                | Known::TransferEncoding
+                | Known::Connection
+                | Known::Upgrade
+        ) && named.iter().any(|token| token.eq_ignore_ascii_case(name))
+    });
 }
 
 /// Reads a number of digits alone, up to [`limits::LENGTH_MAX`].

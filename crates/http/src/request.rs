@@ -5,7 +5,7 @@ use std::{mem::MaybeUninit, ops::Range};
 use lockgate_net::buffer::Buffer;
 
 use crate::{
-    field::{Known, tokens},
+    field::Known,
     head::{self, Framing, HeadError, Parsed, Version},
     headers::Headers,
     limits,
@@ -31,6 +31,8 @@ pub enum Method {
     Options,
     /// PURGE
     Purge,
+    /// LOCK
+    Lock,
     /// Any other; its name is [`RequestHead::method_name`].
     Other,
 }
@@ -46,6 +48,7 @@ impl Method {
             b"PATCH" => Self::Patch,
             b"OPTIONS" => Self::Options,
             b"PURGE" => Self::Purge,
+            b"LOCK" => Self::Lock,
             _ => Self::Other,
         }
     }
@@ -53,7 +56,7 @@ impl Method {
     /// Whether sending the request twice has the effect of sending it once (RFC 9110 §9.2.2).
     pub fn is_idempotent(self) -> bool {
         // nginx counts POST, LOCK and PATCH as not idempotent (`proxy_next_upstream non_idempotent`).
-        !matches!(self, Self::Post | Self::Patch)
+        !matches!(self, Self::Post | Self::Patch | Self::Lock)
     }
 }
 
@@ -82,10 +85,14 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// Makes room for the next request.
+    /// Makes room for the next request. Nothing of the last one is left to be taken for a fact of a head that is refused.
     pub fn clear(&mut self) {
-        self.headers.clear();
-        self.pending = false;
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.clear();
+        *self = Self {
+            headers,
+            ..Self::default()
+        };
     }
 
     /// Whether a part of a head has been taken.
@@ -103,15 +110,18 @@ impl RequestHead {
     /// is not known.
     pub fn feed(&mut self, buffer: &mut Buffer) -> Result<bool, HeadError> {
         if !self.pending {
-            if let Some(len) = self.parse(buffer.filled())? {
+            let parsed = self.parse(buffer.filled());
+            if let Ok(Some(len)) = parsed {
                 let filled = buffer.filled().get(..len).unwrap_or_default();
                 self.headers.bytes_mut().extend_from_slice(filled);
                 buffer.consume(len);
                 return Ok(true);
             }
+            // Kept for the rest of the head, or for the log.
             self.headers.bytes_mut().extend_from_slice(buffer.filled());
             buffer.clear();
             self.pending = true;
+            parsed?;
             return self.check_partial().map(|()| false);
         }
         let known = self.headers.bytes().len();
@@ -156,9 +166,13 @@ impl RequestHead {
     fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         let mut room: Parsed<'_> = [const { MaybeUninit::uninit() }; limits::FIELDS];
         let mut request = httparse::Request::new(&mut []);
-        let head_len = match request.parse_with_uninit_headers(bytes, &mut room)? {
-            httparse::Status::Complete(len) => len,
-            httparse::Status::Partial => return Ok(None),
+        let head_len = match request.parse_with_uninit_headers(bytes, &mut room) {
+            Ok(httparse::Status::Complete(len)) => len,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::Version) if !names_version(bytes) => {
+                return Err(HeadError::Malformed("the version is malformed"));
+            }
+            Err(error) => return Err(error.into()),
         };
         let (Some(method), Some(target)) = (request.method, request.path) else {
             return Err(HeadError::Malformed("the request line is malformed"));
@@ -233,34 +247,9 @@ impl RequestHead {
             facts.has_upgrade && facts.says_upgrade && self.version == Version::Http11;
         self.head_len = head_len;
         if facts.names_fields {
-            self.drop_named_fields(bytes, head_len);
+            head::drop_named_fields(bytes, &mut self.headers);
         }
         Ok(Some(head_len))
-    }
-
-    /// Removes the fields that `Connection` names: they are for this hop alone (RFC 9110 §7.6.1).
-    fn drop_named_fields(&mut self, bytes: &[u8], head_len: usize) {
-        // The block's own bytes are filled by the caller only afterwards; names are compared on what was parsed.
-        let head = bytes.get(..head_len).unwrap_or_default();
-        let connection: Vec<Range<usize>> = self
-            .headers
-            .kept()
-            .filter(|field| field.known() == Known::Connection)
-            .map(crate::headers::Field::value_range)
-            .collect();
-        let named: Vec<&[u8]> = connection
-            .into_iter()
-            .flat_map(|range| tokens(head.get(range).unwrap_or_default()))
-            .collect();
-        self.headers.drop_where(|field| {
-            let name = head.get(field.name_range()).unwrap_or_default();
-            // What the message means or where it ends is not for `Connection` to take away.
-            !matches!(
-                field.known(),
-                Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Connection
-            ) && !matches!(field.known(), Known::ContentType)
-                && named.iter().any(|token| token.eq_ignore_ascii_case(name))
-        });
     }
 
     /// Finds path and query in the target (RFC 9112 §3.2: origin form, and absolute form for http and https).
@@ -384,8 +373,13 @@ impl RequestHead {
         self.head_len == 0
     }
 
-    /// The request line as received, without its line end.
+    /// The request line as received, without its line end; of a head that was refused, its first line as far as it came.
     pub fn line(&self) -> &[u8] {
+        if self.head_len == 0 {
+            let bytes = self.headers.bytes().trim_ascii_start();
+            let end = bytes.iter().position(|byte| b"\r\n".contains(byte));
+            return bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        }
         // ` HTTP/1.x` follows the target.
         self.part(&(self.method_at.start..self.target_at.end + " HTTP/1.1".len()))
     }
@@ -404,6 +398,16 @@ fn check_method(name: &[u8]) -> Result<(), HeadError> {
     } else {
         Err(HeadError::Malformed("the method is malformed"))
     }
+}
+
+/// Whether the third word of the request line names a version of HTTP, whichever.
+fn names_version(bytes: &[u8]) -> bool {
+    bytes
+        .trim_ascii_start()
+        .splitn(3, |byte| *byte == b' ')
+        .nth(2)
+        .and_then(|word| word.strip_prefix(b"HTTP/"))
+        .is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
 }
 
 fn starts_with_ignore_case(text: &[u8], prefix: &[u8]) -> bool {

@@ -97,6 +97,9 @@ fn refuses_malformed_heads() {
         ("get / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
         ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
         ("GET / HTTP/1.2\r\nHost: a\r\n\r\n".to_owned(), 505),
+        ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
+        ("GET / http/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n".to_owned(), 400),
@@ -115,6 +118,43 @@ fn refuses_malformed_heads() {
             Err(error) => assert_eq!(error.status(), status, "{text:.80}: {error}"),
             Ok(_) => panic!("accepted {text:.80}"),
         }
+    }
+}
+
+#[test]
+fn a_refused_head_shows_its_own_first_line_and_nothing_of_the_one_before() {
+    for (text, line) in [
+        ("get / HTTP/1.1\r\nHost: a\r\n\r\n", "get / HTTP/1.1"),
+        ("\r\nGET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET / HTTP/1.1"),
+        ("GET /\0\r\n", "GET /\0"),
+        ("nonsense", "nonsense"),
+    ] {
+        let mut head = valid("HEAD /secret HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        head.clear();
+        let mut buffer = Buffer::new(4096);
+        buffer.append(text.as_bytes());
+        let _refused = head.feed(&mut buffer);
+        assert_eq!(String::from_utf8_lossy(head.line()), line);
+        assert_eq!(
+            (head.method() == Method::Head, head.keeps_alive()),
+            (false, false),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn knows_what_may_be_sent_twice() {
+    for (method, is_idempotent) in [
+        ("GET", true),
+        ("PUT", true),
+        ("QUERY", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("LOCK", false),
+    ] {
+        let head = valid(&format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(head.method().is_idempotent(), is_idempotent, "{method}");
     }
 }
 

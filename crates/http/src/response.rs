@@ -90,6 +90,10 @@ impl ResponseHead {
     }
 
     fn parse(&mut self, bytes: &[u8], asked: Asked) -> Result<Option<usize>, HeadError> {
+        // The parser would skip empty lines in front; nothing may stand there.
+        if bytes.first() != Some(&b'H') {
+            return Err(HeadError::Malformed("the start line is malformed"));
+        }
         let mut room: Parsed<'_> = [const { MaybeUninit::uninit() }; limits::FIELDS];
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -133,6 +137,9 @@ impl ResponseHead {
             &mut self.headers,
             self.version,
         )?;
+        if facts.names_fields {
+            head::drop_named_fields(bytes, &mut self.headers);
+        }
         self.has_length = facts.length;
         self.framing = match (facts.is_chunked, facts.length) {
             _ if asked.is_head || matches!(status, 100..=199 | 204 | 304) => Framing::None,

@@ -86,6 +86,8 @@ fn refuses_malformed_heads() {
         "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "garbage\r\n\r\n",
+        "\r\n",
+        "\r\nHTTP/1.1 200 OK\r\n\r\n",
     ] {
         assert!(parse(text, GET).is_err(), "{text:?}");
     }
@@ -105,4 +107,16 @@ fn keeps_reason_and_interim() {
             .expect("valid")
             .is_interim()
     );
+}
+
+#[test]
+fn drops_fields_named_by_connection() {
+    let head = parse(
+        "HTTP/1.1 200 OK\r\nX-Hop: 1\r\nContent-Length: 0\r\nConnection: x-hop, content-length\r\nY: 2\r\n\r\n",
+        GET,
+    )
+    .expect("valid");
+    assert_eq!(head.headers.get(b"x-hop"), None);
+    assert_eq!(head.headers.get(b"y"), Some(&b"2"[..]));
+    assert_eq!(head.framing(), Framing::Length(0));
 }
