@@ -247,7 +247,10 @@ async fn refuse_head(
     let status = match &failure {
         HeadFailure::Refused(refused) => {
             tracing::info!(client = %client.peer, reason = %refused, "refused a malformed request");
-            refused.status()
+            match refused {
+                HeadError::TooLarge => reply::HEADER_TOO_LARGE,
+                other => other.status(),
+            }
         }
         HeadFailure::Io(IoFailure::TimedOut) => 408,
         HeadFailure::Io(_) => return After::Close,

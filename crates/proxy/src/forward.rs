@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     BadHead(HeadError),
     #[error("sent too many interim responses")]
     Interim,
+    #[error("sent a response body that is none")]
+    BadResponseBody,
     #[error("the client closed the connection")]
     ClientGone,
     #[error("the request body is malformed")]
@@ -60,7 +62,8 @@ impl Failure {
             | Self::Closed
             | Self::Receive(_)
             | Self::BadHead(_)
-            | Self::Interim => 502,
+            | Self::Interim
+            | Self::BadResponseBody => 502,
             Self::ClientGone => 499,
             Self::BadBody => 400,
             Self::BodyTooLarge => 413,
@@ -78,7 +81,11 @@ impl Failure {
 
     /// Whether another node is asked: `proxy_next_upstream error timeout`, for which an invalid response is neither.
     fn is_retried(&self) -> bool {
-        !self.is_clients() && !matches!(self, Self::BadHead(_) | Self::Interim)
+        !self.is_clients()
+            && !matches!(
+                self,
+                Self::BadHead(_) | Self::Interim | Self::BadResponseBody
+            )
     }
 
     /// Whether nothing of the request can have reached a node.
@@ -364,6 +371,9 @@ impl Call<'_> {
         let relayed = self
             .relay(exchange, &connection.stream, rest, keeps_alive)
             .await;
+        if relayed == Relayed::UpstreamBroke && !exchange.has_answered {
+            return Err(Failure::BadResponseBody);
+        }
         Ok(self.conclude(exchange, connection, relayed, keeps_alive))
     }
 
@@ -437,6 +447,7 @@ impl Call<'_> {
             // The answer had begun; the client's fault ends it.
             Err(_) if exchange.has_answered => Ok(After::Drop),
             Err(failure) => Err(failure),
+            Ok(Relayed::UpstreamBroke) if !exchange.has_answered => Err(Failure::BadResponseBody),
             Ok(relayed) => {
                 let is_sent = progress.is_sent.get();
                 let relayed = if relayed == Relayed::Whole && !is_sent {

@@ -18,6 +18,9 @@ pub(crate) struct Reply<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// nginx's own status for a request head that is too large; the client sees 400, and a page that says more.
+pub(crate) const HEADER_TOO_LARGE: u16 = 494;
+
 /// Answers with the page nginx makes for a status.
 pub(crate) async fn page(
     worker: &Worker,
@@ -27,6 +30,11 @@ pub(crate) async fn page(
     after: After,
 ) -> After {
     let body = page_text(status);
+    let status = if status == HEADER_TOO_LARGE {
+        400
+    } else {
+        status
+    };
     let content_type = "text/html; charset=utf-8";
     send(
         worker,
@@ -138,9 +146,18 @@ pub(crate) fn write_upstream_status(worker: &Worker, exchange: &Exchange, out: &
 
 /// nginx's page for a status, with the reference's footer (`t/error_page`).
 fn page_text(status: u16) -> String {
-    let title = title(status);
+    const TOO_LARGE: &str = "Request Header Or Cookie Too Large";
+    let (title, heading, more) = if status == HEADER_TOO_LARGE {
+        (
+            format!("400 {TOO_LARGE}"),
+            title(400),
+            format!("<center>{TOO_LARGE}</center>\r\n"),
+        )
+    } else {
+        (title(status), title(status), String::new())
+    };
     format!(
-        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{heading}</h1></center>\r\n{more}\
          <hr><center>openresty</center>\r\n\
          <p><em>Powered by <a href=\"https://apisix.apache.org/\">APISIX</a>.</em></p></body>\r\n</html>\r\n"
     )
