@@ -70,22 +70,14 @@ pub(crate) fn write_request(
     out.extend_from_slice(host_field(exchange, upstream, node));
     out.extend_from_slice(b"\r\n");
 
-    let keeps = |known: Known| {
-        client.is_trusted
-            && request
-                .headers
-                .get_known(known)
-                .is_some_and(|value| !value.is_empty())
+    // What a trusted peer says stands, in the first field of each name.
+    let told = |known: Known| {
+        let value = client.is_trusted.then(|| request.headers.get_known(known));
+        value.flatten().filter(|value| !value.is_empty())
     };
-    let keeps_proto = keeps(Known::XForwardedProto);
-    let keeps_host = keeps(Known::XForwardedHost);
-    let keeps_port = keeps(Known::XForwardedPort);
     let is_chunked = request.framing() == Framing::Chunked;
     request.headers.write(out, |field| match field.known() {
         Known::Other | Known::ContentType | Known::Date | Known::Server | Known::XAccel => true,
-        Known::XForwardedProto => keeps_proto,
-        Known::XForwardedHost => keeps_host,
-        Known::XForwardedPort => keeps_port,
         Known::Forwarded => client.is_trusted,
         Known::Trailer => is_chunked,
         Known::Upgrade => is_upgrade,
@@ -98,23 +90,24 @@ pub(crate) fn write_request(
         | Known::ContentLength
         | Known::Expect
         | Known::XRealIp
-        | Known::XForwardedFor => false,
+        | Known::XForwardedFor
+        | Known::XForwardedProto
+        | Known::XForwardedHost
+        | Known::XForwardedPort => false,
     });
 
     write_client(worker, client, exchange, out);
-    if !keeps_proto {
-        out.extend_from_slice(b"\r\nX-Forwarded-Proto: http");
-    }
-    if !keeps_host && !request.authority().is_empty() {
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(told(Known::XForwardedProto).unwrap_or(b"http"));
+    let host = told(Known::XForwardedHost).unwrap_or(request.authority());
+    if !host.is_empty() {
         out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-        out.extend_from_slice(request.authority());
+        out.extend_from_slice(host);
     }
-    if !keeps_port {
-        out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
-        match port_of(request.authority()) {
-            Some(port) => out.extend_from_slice(port),
-            None => write_decimal(u64::from(client.local.port()), out),
-        }
+    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+    match told(Known::XForwardedPort).or(port_of(request.authority())) {
+        Some(port) => out.extend_from_slice(port),
+        None => write_decimal(u64::from(client.local.port()), out),
     }
     match request.framing() {
         Framing::Length(length) => {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use lockgate_http::field::tokens;
+use smallvec::SmallVec;
 
 use crate::{client::Client, exchange::Exchange, options::Options};
 
@@ -19,21 +20,30 @@ pub(crate) fn find(options: &Options, client: &Client, exchange: &mut Exchange) 
 
 fn told(options: &Options, exchange: &Exchange) -> Option<IpAddr> {
     let name = options.real_ip_header.as_bytes();
-    let list = exchange.request.headers.get_all(name).last()?;
-    let mut addresses: Vec<IpAddr> = tokens(list).map_while(parse).collect();
-    let last = addresses.pop()?;
-    if !options.real_ip_recursive {
-        return Some(last);
+    let mut lists = exchange
+        .request
+        .headers
+        .get_all(name)
+        .collect::<SmallVec<[_; 4]>>();
+    if name != b"x-forwarded-for" {
+        // Of any other field nginx takes the first line.
+        lists.truncate(1);
     }
+    // The nearest proxy wrote the last address. One that cannot be read ends what can be known.
+    let mut addresses = lists
+        .into_iter()
+        .rev()
+        .flat_map(|list| tokens(list).collect::<SmallVec<[_; 8]>>().into_iter().rev())
+        .map_while(parse);
+    let mut found = addresses.next()?;
     let is_known = |address: &IpAddr| {
         options
             .real_ip_from
             .iter()
             .any(|network| network.contains(address))
     };
-    let mut found = last;
-    while is_known(&found) {
-        match addresses.pop() {
+    while options.real_ip_recursive && is_known(&found) {
+        match addresses.next() {
             Some(next) => found = next,
             None => break,
         }
