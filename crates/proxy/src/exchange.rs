@@ -46,8 +46,8 @@ pub(crate) struct Exchange {
     pub(crate) body_bytes_sent: u64,
     /// The request's random id; 0 until somebody asks for it.
     pub(crate) id: Cell<u128>,
-    /// Host field sent to the node used last, where it is the node's own.
-    pub(crate) node_host: Option<String>,
+    /// Host field sent to the node used last.
+    pub(crate) node_host: Vec<u8>,
     /// What was tried upstream, in order.
     pub(crate) attempts: SmallVec<[Attempt; 2]>,
     /// A head of the response has been sent, at least in part.
@@ -90,7 +90,7 @@ impl Exchange {
         self.bytes_sent = 0;
         self.body_bytes_sent = 0;
         self.id.set(0);
-        self.node_host = None;
+        self.node_host.clear();
         self.attempts.clear();
         self.has_answered = false;
     }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, pin::pin, task::Poll, time::Duration};
 use lockgate_http::{head::HeadError, pool::Connection, request::Method, response::Asked};
 use lockgate_net::{buffer::Buffer, stream::Stream};
 use lockgate_snapshot::Route;
-use lockgate_upstream::{Node, Tried, Upstream};
+use lockgate_upstream::{Node, PassHost, Tried, Upstream};
 use thiserror::Error;
 
 use crate::{
@@ -151,6 +151,13 @@ pub(crate) async fn forward(
             header_us: None,
             response_us: None,
         });
+        if upstream.pass_host() == PassHost::Node {
+            // For the log: the node set may be another by then.
+            exchange.node_host.clear();
+            exchange
+                .node_host
+                .extend_from_slice(node.host_header.as_bytes());
+        }
         let failure = match attempt(worker, client, exchange, route, upstream, node, times).await {
             Ok(after) => return after,
             Err(failure) => failure,
@@ -306,7 +313,10 @@ struct Call<'a> {
 impl Call<'_> {
     async fn run(&self, exchange: &mut Exchange, connection: Connection) -> Result<After, Failure> {
         let (worker, client) = (self.worker, self.client);
-        let is_upgrade = self.route.allows_websocket && exchange.request.wants_upgrade();
+        // A tunnel has room for one thing behind the head: its bytes.
+        let is_upgrade = self.route.allows_websocket
+            && exchange.request.wants_upgrade()
+            && exchange.upload.is_read();
         let mut out = std::mem::take(&mut exchange.out);
         out.clear();
         head::write_request(

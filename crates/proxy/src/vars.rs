@@ -95,11 +95,7 @@ impl<'a> Facts<'a> {
         match upstream.pass_host() {
             PassHost::Rewrite => bytes(upstream.upstream_host().as_bytes()),
             PassHost::Pass => bytes(self.exchange.request.authority()),
-            PassHost::Node => self
-                .exchange
-                .node_host
-                .as_deref()
-                .map(|host| Cow::Borrowed(host.as_bytes())),
+            PassHost::Node => bytes(&self.exchange.node_host),
         }
     }
 

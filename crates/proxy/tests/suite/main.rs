@@ -1,9 +1,16 @@
 //! The data plane end to end: real sockets, scripted origins, exact bytes.
 
+mod balancing;
 mod connection;
+mod forwarding;
 mod framing;
 mod interim;
+mod pages;
+mod responses;
+mod smuggling;
+mod smuggling_cases;
 mod timeouts;
+mod upgrade;
 
 use std::sync::{Mutex, mpsc};
 
