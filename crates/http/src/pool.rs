@@ -4,11 +4,7 @@
 //! still open is known without a system call from what the runtime has seen; what it has not seen yet shows when the
 //! connection is used, and the caller tries once more with a new one.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    task::{Context, Poll, Waker},
-};
+use std::{cell::RefCell, collections::HashMap};
 
 use lockgate_net::stream::Stream;
 
@@ -56,7 +52,7 @@ impl Pool {
             until,
         }) = kept.pop()
         {
-            if until > now && is_quiet(&connection.stream) {
+            if until > now && connection.stream.is_quiet() {
                 connection.requests += 1;
                 return Some(connection);
             }
@@ -67,7 +63,7 @@ impl Pool {
     /// Keeps a connection on which the last exchange ended cleanly.
     #[inline]
     pub fn keep(&self, key: u64, connection: Connection, keep: Keep, now: u64) {
-        if connection.requests >= keep.requests || keep.size == 0 || !is_quiet(&connection.stream) {
+        if connection.requests >= keep.requests || keep.size == 0 || !connection.stream.is_quiet() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -84,7 +80,7 @@ impl Pool {
     /// Closes what is too old or was closed by the other side.
     pub fn sweep(&self, now: u64) {
         self.idle.borrow_mut().retain(|_, kept| {
-            kept.retain(|idle| idle.until > now && is_quiet(&idle.connection.stream));
+            kept.retain(|idle| idle.until > now && idle.connection.stream.is_quiet());
             !kept.is_empty()
         });
     }
@@ -98,14 +94,6 @@ impl Pool {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// Whether nothing has happened on an idle connection: neither its end nor bytes nobody asked for.
-fn is_quiet(stream: &Stream) -> bool {
-    matches!(
-        stream.poll_readable(&mut Context::from_waker(Waker::noop())),
-        Poll::Pending
-    )
 }
 
 #[cfg(test)]

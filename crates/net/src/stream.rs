@@ -8,7 +8,7 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -163,6 +163,23 @@ impl Stream {
                 polled.map(|peeked| !matches!(peeked, Ok(1..)))
             }
             Transport::ClientTls(_) => Poll::Pending,
+        }
+    }
+
+    /// Whether nothing has happened on an idle stream: neither its end nor bytes nobody asked for.
+    ///
+    /// Costs a system call only where the runtime calls the socket readable, which it also does for one that was read
+    /// empty, and for TLS messages that are no data. Bytes nobody asked for may be lost: the stream is of no further use.
+    pub fn is_quiet(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        if self.poll_readable(&mut context).is_pending() {
+            return true;
+        }
+        match &self.transport {
+            Transport::Tcp(_) => self.poll_ended(&mut context).is_pending(),
+            Transport::ClientTls(stream) => Pin::new(&mut *stream.borrow_mut())
+                .poll_read(&mut context, &mut ReadBuf::new(&mut [0]))
+                .is_pending(),
         }
     }
 

@@ -171,3 +171,20 @@ fn a_connection_the_origin_closes_is_not_used_again() {
         }
     }
 }
+
+#[test]
+fn a_response_of_any_size_leaves_its_connection_for_the_next() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n";
+    // As large as one read of the gateway, and one byte to either side.
+    for total in [65_535, 65_536, 65_537, 131_072] {
+        let size = total - HEAD.len();
+        let head = HEAD.replace("12345", &format!("{size:05}"));
+        let origin = Origin::answering([head.into_bytes(), vec![b'x'; size]].concat());
+        let gateway = Gateway::to(&origin);
+        let mut client = gateway.client();
+        for _ in 0..5 {
+            assert_eq!(client.get("/").body.len(), size);
+        }
+        assert_eq!(origin.connections(), 1, "{total}");
+    }
+}
