@@ -300,9 +300,8 @@ impl Compiler {
         };
         let key: Arc<str> = format!("routes/{id}").into();
         self.problems.remove(&key);
-        let parsed = serde_json::from_slice::<resource::Route>(&stored.value);
-        match parsed {
-            Err(error) => self.note(&key, Problem::Malformed(error.to_string())),
+        match parse::<resource::Route>(&stored.value) {
+            Err(problem) => self.note(&key, problem),
             Ok(route) => {
                 let uses = Uses {
                     service: route.service_id.as_deref().map(Arc::from),
@@ -453,19 +452,23 @@ impl Compiler {
     /// Reads a stored value; what cannot be read is noted, and what was in force before stays.
     fn read<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
         self.problems.remove(&entry.key);
-        match serde_json::from_slice(&entry.value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.note(&entry.key, Problem::Malformed(error.to_string()));
-                None
-            }
-        }
+        parse(&entry.value)
+            .map_err(|problem| self.note(&entry.key, problem))
+            .ok()
     }
 
     fn note(&mut self, key: &Arc<str>, problem: Problem) {
         tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
         self.problems.insert(key.clone(), problem);
     }
+}
+
+/// Reads an object. A list would be read as the values of its fields.
+fn parse<T: DeserializeOwned>(value: &[u8]) -> Result<T, Problem> {
+    if value.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::Malformed("it is not an object".into()));
+    }
+    serde_json::from_slice(value).map_err(|error| Problem::Malformed(error.to_string()))
 }
 
 /// Kind and id of a key; `None` for what is no object (`gen_id`) or lies deeper (credentials).

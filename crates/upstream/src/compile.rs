@@ -167,7 +167,7 @@ impl Upstream {
             retry_timeout: stored
                 .retry_timeout
                 .filter(|limit| *limit > 0.0)
-                .map(Duration::from_secs_f64),
+                .map(|limit| Duration::try_from_secs_f64(limit).unwrap_or(Duration::MAX)),
             keep: keep(stored, &with.defaults),
             tls,
             source,
