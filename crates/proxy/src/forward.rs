@@ -177,7 +177,7 @@ pub(crate) async fn forward(
         tracing::error!(upstream = %node.address, route = %route.id, error = %failure, "upstream failed");
         let is_late = upstream
             .retry_timeout()
-            .is_some_and(|limit| now - exchange.began >= limit.as_micros() as u64);
+            .is_some_and(|limit| Duration::from_micros(now - exchange.began) >= limit);
         let is_repeatable = failure.is_before_sending()
             || (exchange.request.method().is_idempotent() && exchange.upload.is_replayable());
         if retries == 0 || !failure.is_retried() || !is_repeatable {

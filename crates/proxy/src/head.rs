@@ -26,9 +26,9 @@ pub(crate) fn tls_identity(
     node: &Node,
 ) -> Option<TlsIdentity> {
     upstream.tls()?;
-    let host = host_of(host_field(exchange, upstream, node));
-    let key = lockgate_upstream::hash_of(host);
-    let text = std::str::from_utf8(host).unwrap_or_default();
+    let host = host_of(host_field(exchange, upstream, node)).to_ascii_lowercase();
+    let key = lockgate_upstream::hash_of(host.as_slice());
+    let text = std::str::from_utf8(&host).unwrap_or_default();
     let name =
         lockgate_net::tls::server_name(text).unwrap_or_else(|| ServerName::from(node.address.ip()));
     Some(TlsIdentity { name, key })

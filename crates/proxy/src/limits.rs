@@ -26,5 +26,8 @@ pub(crate) const EXCHANGES: usize = 256;
 /// Pause between two sweeps of kept upstream connections.
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(1);
 
+/// Longest time a line waits in a worker before it is written; the reference's `flush=3` (`ngx_tpl.lua`).
+pub(crate) const LOG_FLUSH: Duration = Duration::from_secs(3);
+
 /// How long a request waits for the first addresses of an upstream's names; the reference's `resolver_timeout`.
 pub(crate) const RESOLVE_WAIT: Duration = Duration::from_secs(5);

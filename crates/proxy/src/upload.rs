@@ -244,13 +244,15 @@ pub(crate) async fn pump(
                     .map_err(|_| Failure::BadBody)?;
             }
         }
-        let sent = write_all(upstream, deadline, send_timeout, &[&head, bytes, &tail]).await;
-        buffer.consume(used);
-        if buffer.is_empty() {
-            worker.buffers.give_back(buffer);
-        } else {
-            progress.rest.set(Some(buffer));
+        let behind = buffer.filled().get(used..).unwrap_or_default();
+        if !behind.is_empty() {
+            // The next request is out of reach of whatever becomes of this one.
+            let mut rest = worker.buffers.large();
+            rest.append(behind);
+            progress.rest.set(Some(rest));
         }
+        let sent = write_all(upstream, deadline, send_timeout, &[&head, bytes, &tail]).await;
+        worker.buffers.give_back(buffer);
         sent.map_err(Failure::Send)?;
     }
     progress.is_sent.set(true);

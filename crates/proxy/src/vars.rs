@@ -83,7 +83,7 @@ impl<'a> Facts<'a> {
     fn request_uri(&self) -> Value<'_> {
         let (uri, query) = (self.exchange.uri(), self.exchange.request.query());
         match query {
-            None => Some(Cow::Borrowed(uri)),
+            None => filled(uri),
             Some(query) => Some(Cow::Owned([uri, b"?", query].concat())),
         }
     }
@@ -145,9 +145,9 @@ impl Lookup for Facts<'_> {
     fn lookup<'a>(&'a self, variable: &Variable) -> Value<'a> {
         let (exchange, request, client) = (self.exchange, &self.exchange.request, self.client);
         match variable {
-            Variable::Uri => bytes(exchange.uri()),
+            Variable::Uri => filled(exchange.uri()),
             Variable::RequestUri => self.request_uri(),
-            Variable::RealRequestUri => bytes(request.path_and_query()),
+            Variable::RealRequestUri => filled(request.path_and_query()),
             Variable::Args => request.query().map(Cow::Borrowed),
             Variable::IsArgs => bytes(if request.query().is_some_and(|query| !query.is_empty()) {
                 b"?"
@@ -173,7 +173,7 @@ impl Lookup for Facts<'_> {
             Variable::RealipRemoteAddr => bytes(client.address.as_bytes()),
             Variable::RemoteUser => self.basic_user(),
             Variable::Request | Variable::RequestLine => bytes(request.line()),
-            Variable::RequestMethod => bytes(request.method_name()),
+            Variable::RequestMethod => filled(request.method_name()),
             Variable::RequestTime => seconds(
                 self.worker
                     .clock
@@ -272,6 +272,11 @@ impl Request for Facts<'_> {
 
 fn bytes(value: &[u8]) -> Value<'_> {
     Some(Cow::Borrowed(value))
+}
+
+/// A value that is absent where it is empty: that of a request that was none.
+fn filled(value: &[u8]) -> Value<'_> {
+    bytes(value).filter(|value| !value.is_empty())
 }
 
 fn text(value: Option<&str>) -> Value<'_> {

@@ -184,6 +184,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         });
         tokio::task::spawn_local(deadlines.sweep());
         tokio::task::spawn_local(sweep_pool(worker.clone()));
+        tokio::task::spawn_local(flush_log(worker.clone()));
         let mut accepting = Vec::new();
         for listener in start.listeners {
             let local = listener.local_addr()?;
@@ -232,6 +233,14 @@ async fn sweep_pool(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
         worker.pool.sweep(worker.clock.tick());
+    }
+}
+
+/// Hands log lines over before they are old.
+async fn flush_log(worker: Rc<Worker>) {
+    while let Some(log) = &worker.access_log {
+        tokio::time::sleep(limits::LOG_FLUSH).await;
+        log.flush();
     }
 }
 

@@ -70,6 +70,25 @@ impl Client {
         self.source.stream.write_all(bytes.as_ref())
     }
 
+    /// Sends `piece` again and again until `total` bytes are sent or nothing is taken for `patience`; how many were.
+    ///
+    /// # Panics
+    /// The connection is gone.
+    pub fn send_until_stuck(&mut self, piece: &[u8], total: usize, patience: Duration) -> usize {
+        let stream = &mut self.source.stream;
+        stream.set_write_timeout(Some(patience)).expect("connected");
+        let mut sent = 0;
+        while sent < total {
+            let part = piece.get(..piece.len().min(total - sent));
+            match stream.write(part.unwrap_or_default()) {
+                Ok(count) if count > 0 => sent += count,
+                _ => break,
+            }
+        }
+        stream.set_write_timeout(Some(PATIENCE)).expect("connected");
+        sent
+    }
+
     /// Another handle of the same connection, to send from while this one reads.
     ///
     /// # Panics

@@ -31,6 +31,8 @@ pub struct Setup {
     pub hosts: String,
     /// Format of the access log.
     pub log_format: String,
+    /// Bytes a worker collects before it writes to the access log.
+    pub log_buffer_bytes: usize,
     /// Escaping in the access log.
     pub log_escape: Escape,
     /// Roots that certificates of upstreams are verified against, PEM.
@@ -52,6 +54,7 @@ impl Setup {
             router: Mode::HostUri,
             hosts: String::new(),
             log_format: DEFAULT_FORMAT.into(),
+            log_buffer_bytes: 1,
             log_escape: Escape::Default,
             trusted: None,
             entries: Vec::new(),
@@ -114,7 +117,7 @@ impl Setup {
             Compiler::new(settings)
         };
         let published = Arc::new(Published::new(compiler.snapshot()));
-        let (log, lines) = open_log(self.log_format, self.log_escape);
+        let (log, lines) = open_log(self.log_format, self.log_escape, self.log_buffer_bytes);
         self.options.listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
         let workers = Workers::start(self.options, published.clone(), Some(&log)).expect("workers");
         let address = workers.addresses().first().copied();
@@ -296,13 +299,17 @@ pub(crate) fn route(uri: &str, origin: &Origin) -> Value {
 }
 
 /// An access log whose lines can be waited for: the file is a pipe.
-fn open_log(format: String, escape: Escape) -> (AccessLog, mpsc::Receiver<String>) {
+fn open_log(
+    format: String,
+    escape: Escape,
+    buffer_bytes: usize,
+) -> (AccessLog, mpsc::Receiver<String>) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let log = AccessLog::open(LogOptions {
         path: format!("/proc/self/fd/{}", writer.as_raw_fd()).into(),
         format,
         escape,
-        buffer_bytes: 1,
+        buffer_bytes,
     });
     let (send, lines) = mpsc::channel();
     std::thread::spawn(move || {

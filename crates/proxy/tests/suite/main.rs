@@ -5,11 +5,16 @@ mod connection;
 mod forwarding;
 mod framing;
 mod interim;
+mod large;
+mod logs;
+mod objects;
 mod pages;
 mod responses;
+mod routing;
 mod smuggling;
 mod smuggling_cases;
 mod timeouts;
+mod tls;
 mod upgrade;
 
 use std::sync::{Mutex, mpsc};
