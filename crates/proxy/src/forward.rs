@@ -569,8 +569,7 @@ impl Call<'_> {
                     .keep(self.key, connection, self.upstream.keep(), now);
             }
             Relayed::WholeLast => {}
-            Relayed::UpstreamBroke => return After::Drop,
-            Relayed::ClientGone => return After::Drop,
+            Relayed::UpstreamBroke | Relayed::ClientGone => return After::Drop,
         }
         if keeps_alive {
             After::Keep
