@@ -21,6 +21,9 @@ pub(crate) const PATTERN_BACKTRACK_STEPS: usize = 100_000;
 /// Bytes a compiled pattern may take; keeps `(a{1000}){1000}` from taking the memory of the process.
 pub(crate) const PATTERN_COMPILED_BYTES: usize = 2 << 20;
 
+/// Bytes of a pattern; PCRE refuses what compiles to more (link size 2).
+pub(crate) const PATTERN_BYTES: usize = 64 << 10;
+
 /// Groups that may be open at once in a pattern; PCRE refuses more (`PARENS_NEST_LIMIT`).
 pub(crate) const PATTERN_NESTING: usize = 250;
 

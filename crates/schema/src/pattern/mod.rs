@@ -1,12 +1,13 @@
 //! Regular expressions as schemas write them for the reference: PCRE without its UTF mode, searched anywhere in the subject (`ngx.re.find(subject, pattern, "jo")`).
 //!
-//! Such a pattern sees bytes. Here each byte becomes the character of the same number, so that both engines, which read text, see what PCRE sees.
-//! Most patterns run on the `regex` crate, in linear time; those with look-around or back-references run on `fancy-regex` with a bound on its steps.
+//! Such a pattern sees bytes, and so do both engines here. Most patterns run on the `regex` crate, in linear time; those with look-around or back-references run on `fancy-regex` with a bound on its steps.
+//! Known differences, in patterns nobody should write: a repeated look-around matches nothing, and so does a back-reference to a group that comes later.
 
 mod translate;
 
-use std::borrow::Cow;
 use std::fmt;
+
+use fancy_regex::BytesMode;
 
 use crate::limits::{PATTERN_BACKTRACK_STEPS, PATTERN_COMPILED_BYTES};
 
@@ -17,7 +18,7 @@ pub(crate) struct Pattern {
 }
 
 enum Engine {
-    Linear(regex::Regex),
+    Linear(regex::bytes::Regex),
     Backtracking(Box<fancy_regex::Regex>),
     /// It is not a pattern: the reference's search ends in an error, which counts as "not found".
     Broken,
@@ -29,13 +30,15 @@ impl Pattern {
             let linear = if pattern.is_possessive {
                 None
             } else {
-                regex::RegexBuilder::new(&pattern.text)
+                regex::bytes::RegexBuilder::new(&pattern.text)
+                    .unicode(false)
                     .size_limit(PATTERN_COMPILED_BYTES)
                     .build()
                     .ok()
             };
             let backtracking = || {
                 fancy_regex::RegexBuilder::new(&pattern.text)
+                    .bytes_mode(BytesMode::Ascii)
                     .backtrack_limit(PATTERN_BACKTRACK_STEPS)
                     .delegate_size_limit(PATTERN_COMPILED_BYTES)
                     .build()
@@ -56,10 +59,10 @@ impl Pattern {
 
     /// Whether the pattern is found anywhere in the subject. A subject that takes too many steps does not match.
     pub(crate) fn is_match(&self, subject: &str) -> bool {
-        let subject = bytes_as_chars(subject);
+        let subject = subject.as_bytes();
         match &self.engine {
-            Engine::Linear(regex) => regex.is_match(&subject),
-            Engine::Backtracking(regex) => regex.is_match(subject.as_ref()).unwrap_or(false),
+            Engine::Linear(regex) => regex.is_match(subject),
+            Engine::Backtracking(regex) => regex.is_match(subject).unwrap_or(false),
             Engine::Broken => false,
         }
     }
@@ -73,15 +76,6 @@ impl Pattern {
 impl fmt::Debug for Pattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("Pattern").field(&self.source).finish()
-    }
-}
-
-/// Each byte as the character of the same number.
-fn bytes_as_chars(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.bytes().map(char::from).collect())
     }
 }
 

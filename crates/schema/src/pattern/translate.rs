@@ -1,12 +1,13 @@
 //! From PCRE's syntax to the common syntax of Rust's engines.
 //!
-//! Everything that the two read differently is spelled out: what is literal inside a class, `{` that begins no repetition, classes such as `\d` (ASCII) and `\h`,
-//! octal and control escapes, `$` before a final line feed. What only one of them knows is passed on as it is; the engine refuses it.
+//! Everything that the two read differently is spelled out: what is literal inside a class, `{` that begins no repetition, classes such as `\h`, properties, octal and control escapes, bytes beyond
+//! ASCII, `$` before a final line feed. What PCRE refuses and they do not is refused here; what they do not know is passed on as it is, for them to refuse.
+
+mod class;
 
 use std::fmt::Write as _;
 
-use super::bytes_as_chars;
-use crate::limits::PATTERN_NESTING;
+use crate::limits::{PATTERN_BYTES, PATTERN_NESTING};
 
 /// A pattern for Rust's engines.
 pub(super) struct Translated {
@@ -17,9 +18,14 @@ pub(super) struct Translated {
 
 /// Translates a pattern, or nothing where PCRE would refuse it.
 pub(super) fn from_pcre(pattern: &str) -> Option<Translated> {
-    let chars: Vec<char> = bytes_as_chars(pattern).chars().collect();
+    if pattern.len() > PATTERN_BYTES {
+        return None;
+    }
     let mut translator = Translator {
-        rest: Chars { chars, at: 0 },
+        rest: Chars {
+            chars: pattern.bytes().map(char::from).collect(),
+            at: 0,
+        },
         out: String::with_capacity(pattern.len() * 2),
         is_possessive: false,
         is_multi_line: false,
@@ -40,7 +46,7 @@ struct Translator {
     open_groups: usize,
 }
 
-/// What is left of a pattern.
+/// What is left of a pattern: its bytes, each as the character of the same number.
 struct Chars {
     chars: Vec<char>,
     at: usize,
@@ -84,53 +90,58 @@ impl Chars {
     }
 }
 
-/// A member of a class.
-enum Member {
-    Char(char),
-    /// A class inside the class, as it is to be written.
-    Class(String),
-}
+/// `$`: the end, or the place before a final line feed.
+const FINAL: &str = r"(?:\n?\z)";
 
 const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Z_a-z";
 const SPACE: &str = r"\t-\r ";
-const HORIZONTAL: &str = r"\t \x{A0}";
-const VERTICAL: &str = r"\n-\r\x{85}";
+const HORIZONTAL: &str = r"\t \xA0";
+const VERTICAL: &str = r"\n-\r\x85";
 
 impl Translator {
     fn pattern(&mut self) -> Option<()> {
-        // Whether what comes before can be repeated once more: PCRE refuses `a**`.
-        let mut after_quantifier = false;
+        // PCRE refuses to repeat a beginning, an anchor or a repetition.
+        let mut is_repeatable = false;
         while let Some(c) = self.rest.next() {
-            let is_quantifier = match c {
-                '*' | '+' | '?' => true,
-                '{' => begins_repetition(self.rest.ahead()),
-                _ => false,
-            };
-            if is_quantifier {
-                if after_quantifier {
-                    return None;
-                }
-                self.quantifier(c);
-                after_quantifier = true;
-                continue;
-            }
-            after_quantifier = false;
             match c {
-                '\\' => self.escape()?,
-                '[' => self.class()?,
-                '(' => self.group_begin()?,
-                ')' => {
-                    self.open_groups = self.open_groups.checked_sub(1)?;
-                    self.out.push(')');
+                '*' | '+' | '?' if !is_repeatable => return None,
+                '{' if begins_repetition(self.rest.ahead()) && !is_repeatable => return None,
+                '*' | '+' | '?' => self.quantifier(c),
+                '{' if begins_repetition(self.rest.ahead()) => self.quantifier(c),
+                _ => {
+                    is_repeatable = self.item(c, is_repeatable)?;
+                    continue;
                 }
-                '$' if self.is_multi_line => self.out.push('$'),
-                '$' => self.out.push_str(r"(?:\n?\z)"),
-                '^' | '.' | '|' => self.out.push(c),
-                c => self.literal(c),
             }
+            is_repeatable = false;
         }
-        Some(())
+        (self.open_groups == 0).then_some(())
+    }
+
+    /// Writes what begins with `c` and is no quantifier; tells whether it can be repeated.
+    fn item(&mut self, c: char, was_repeatable: bool) -> Option<bool> {
+        match c {
+            '\\' => return self.escape(was_repeatable),
+            '[' => self.class()?,
+            '(' => return self.group_begin(was_repeatable),
+            ')' => {
+                self.open_groups = self.open_groups.checked_sub(1)?;
+                self.out.push(')');
+            }
+            '^' | '|' => {
+                self.out.push(c);
+                return Some(false);
+            }
+            '$' => {
+                self.out
+                    .push_str(if self.is_multi_line { "$" } else { FINAL });
+                return Some(false);
+            }
+            '.' => self.out.push('.'),
+            c => self.literal(c),
+        }
+        Some(true)
     }
 
     /// Writes a quantifier and the sign behind it that makes it lazy or possessive.
@@ -148,10 +159,10 @@ impl Translator {
     }
 
     /// What is behind a `(`: passed on, but for comments.
-    fn group_begin(&mut self) -> Option<()> {
+    fn group_begin(&mut self, was_repeatable: bool) -> Option<bool> {
         if self.rest.ahead().starts_with(&['?', '#']) {
             self.rest.take_to(')');
-            return Some(());
+            return Some(was_repeatable);
         }
         self.open_groups += 1;
         if self.open_groups > PATTERN_NESTING {
@@ -159,7 +170,7 @@ impl Translator {
         }
         self.out.push('(');
         if !self.rest.next_is('?') {
-            return Some(());
+            return Some(false);
         }
         // The mark behind `(?` belongs to the group; it is no quantifier and no literal.
         self.out.push('?');
@@ -177,39 +188,54 @@ impl Translator {
         {
             self.out.push(c);
         }
-        Some(())
+        if self.rest.next_is(')') {
+            // `(?i)`: flags alone.
+            self.open_groups -= 1;
+            self.out.push(')');
+        }
+        Some(false)
     }
 
     /// An escape outside a class.
-    fn escape(&mut self) -> Option<()> {
+    fn escape(&mut self, was_repeatable: bool) -> Option<bool> {
         let c = self.rest.next()?;
         if let Some(class) = shorthand(c) {
             self.out.push_str(&class);
-            return Some(());
+            return Some(true);
         }
         match c {
+            'A' | 'z' | 'b' | 'B' | 'G' | 'K' => {
+                self.out.extend(['\\', c]);
+                return Some(false);
+            }
+            'Z' => {
+                self.out.push_str(FINAL);
+                return Some(false);
+            }
             // Two digits are a back-reference only to the tenth group and later ones, which nobody counts to.
             '1'..='7' if self.rest.peek().is_some_and(|c| c.is_digit(8)) => {
                 let c = self.octal(c)?;
                 self.literal(c);
             }
-            'A' | 'z' | 'b' | 'B' | 'G' | 'K' | '1'..='9' => self.out.extend(['\\', c]),
-            'Z' => self.out.push_str(r"(?:\n?\z)"),
+            '1'..='9' => self.out.extend(['\\', c]),
             'N' => self.out.push_str(r"[^\n]"),
-            'R' => self.out.push_str(r"(?:\r\n|[\n-\r\x{85}])"),
+            'R' => self.out.push_str(r"(?:\r\n|[\n-\r\x85])"),
             'p' | 'P' => {
                 let property = self.property(c)?;
                 self.out.push_str(&property);
             }
             'Q' => {
+                let mut is_quoted = false;
                 while let Some(c) = self.rest.next() {
                     if c == '\\' && self.rest.next_is('E') {
                         break;
                     }
                     self.literal(c);
+                    is_quoted = true;
                 }
+                return Some(is_quoted || was_repeatable);
             }
-            'E' => {}
+            'E' => return Some(was_repeatable),
             'g' | 'k' => {
                 self.out.extend(['\\', c]);
                 // The name belongs to the escape.
@@ -226,95 +252,7 @@ impl Translator {
                 self.literal(c);
             }
         }
-        Some(())
-    }
-
-    /// A class, behind its `[`.
-    fn class(&mut self) -> Option<()> {
-        self.out.push('[');
-        if self.rest.next_is('^') {
-            self.out.push('^');
-        }
-        let mut is_first = true;
-        loop {
-            let c = self.rest.next()?;
-            if c == ']' && !is_first {
-                break;
-            }
-            is_first = false;
-            let Member::Char(from) = self.member(c)? else {
-                continue;
-            };
-            let begins_range = matches!(self.rest.ahead(), ['-', next, ..] if *next != ']');
-            if !begins_range {
-                self.class_literal(from);
-                continue;
-            }
-            self.rest.next();
-            let end = self.rest.next()?;
-            match self.member(end)? {
-                Member::Char(to) if to < from => return None,
-                Member::Char(to) => {
-                    self.class_literal(from);
-                    self.out.push('-');
-                    self.class_literal(to);
-                }
-                // `[a-\d]`: no range, so the hyphen is literal.
-                Member::Class(_) => {
-                    self.class_literal(from);
-                    self.class_literal('-');
-                }
-            }
-        }
-        self.out.push(']');
-        Some(())
-    }
-
-    /// One member of a class, which begins with `c`. A class inside the class is written at once.
-    fn member(&mut self, c: char) -> Option<Member> {
-        let member = match c {
-            '[' if self.rest.peek() == Some(':') => match self.posix_class() {
-                Some(class) => Member::Class(class),
-                None => Member::Char('['),
-            },
-            '\\' => match self.rest.next()? {
-                'b' => Member::Char('\u{8}'),
-                c @ ('p' | 'P') => Member::Class(self.property(c)?),
-                c => match shorthand(c) {
-                    Some(class) => Member::Class(class),
-                    None if c.is_ascii_digit() => Member::Char(self.octal(c)?),
-                    None => Member::Char(self.character(c)?),
-                },
-            },
-            c => Member::Char(c),
-        };
-        if let Member::Class(class) = &member {
-            self.out.push_str(class);
-        }
-        Some(member)
-    }
-
-    /// `[:name:]`, behind its `[`.
-    fn posix_class(&mut self) -> Option<String> {
-        let inside = self.rest.ahead().get(1..)?;
-        let name: String = inside
-            .iter()
-            .take_while(|c| c.is_ascii_lowercase() || **c == '^')
-            .collect();
-        if !inside.get(name.len()..)?.starts_with(&[':', ']']) {
-            return None;
-        }
-        self.rest.at += name.len() + 3;
-        Some(format!("[:{name}:]"))
-    }
-
-    /// The property behind `\p` or `\P`.
-    fn property(&mut self, letter: char) -> Option<String> {
-        let name = match self.rest.next()? {
-            '{' => self.rest.take_to('}'),
-            c => c.to_string(),
-        };
-        Some(format!("\\{letter}{{{name}}}"))
+        Some(true)
     }
 
     /// The character that an escape stands for.
@@ -372,17 +310,18 @@ impl Translator {
         ) {
             self.out.push('\\');
         }
-        self.out.push(c);
-    }
-
-    fn class_literal(&mut self, c: char) {
-        if c.is_ascii_alphanumeric() {
+        if c.is_ascii() {
             self.out.push(c);
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(self.out, "\\x{{{:X}}}", u32::from(c));
+            escape_byte(&mut self.out, c);
         }
     }
+}
+
+/// Writes a byte by its number.
+fn escape_byte(out: &mut String, byte: char) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "\\x{:02X}", u32::from(byte));
 }
 
 /// Whether what follows a `{` makes it `{n}`, `{n,}` or `{n,m}`.
