@@ -86,7 +86,19 @@ impl Setup {
     ///
     /// # Panics
     /// It cannot be started.
-    pub fn start(mut self) -> Gateway {
+    pub fn start(self) -> Gateway {
+        self.start_with(true)
+    }
+
+    /// Starts the gateway without an access log.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start_silent(self) -> Gateway {
+        self.start_with(false)
+    }
+
+    fn start_with(mut self, is_logging: bool) -> Gateway {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -119,7 +131,8 @@ impl Setup {
         let published = Arc::new(Published::new(compiler.snapshot()));
         let (log, lines) = open_log(self.log_format, self.log_escape, self.log_buffer_bytes);
         self.options.listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
-        let workers = Workers::start(self.options, published.clone(), Some(&log)).expect("workers");
+        let workers = Workers::start(self.options, published.clone(), is_logging.then_some(&log))
+            .expect("workers");
         let address = workers.addresses().first().copied();
         let gateway = Gateway {
             address: address.expect("one address"),

@@ -1,7 +1,10 @@
 //! The data plane end to end: real sockets, scripted origins, exact bytes.
 
+mod allocations;
+mod alone;
 mod balancing;
 mod connection;
+mod descriptors;
 mod forwarding;
 mod framing;
 mod interim;
