@@ -1,29 +1,40 @@
 //! Admin API and control API.
 //!
 //! Both speak to people and scripts, not to traffic: hyper serves them on the control runtime. They reach the data plane only
-//! through the store.
+//! through the store. Read `admin.rs` first: it is the table of what goes where; `resources/mod.rs` lists the kinds of objects.
 
+mod admin;
+mod args;
+mod auth;
+mod envelope;
+mod json;
+mod jsonpath;
+mod key_pair;
+mod limits;
+mod log_limit;
+mod lua_syntax;
+mod lua_value;
 mod options;
+mod paging;
+mod patch;
+mod path;
+mod plugins;
+mod request;
+mod resources;
+mod response;
+mod schema_api;
+mod schemas;
+mod server;
+mod write_deadline;
 
+pub use admin::{Admin, Clock};
 pub use options::{AdminKey, AdminOptions, ControlOptions, ProblemReport, Role};
 
 use std::{future::Future, io, sync::Arc};
 
-use lockgate_store::Store;
 use tokio::net::TcpListener;
 
-/// The Admin API over a store.
-pub struct Admin {
-    options: AdminOptions,
-    store: Arc<dyn Store>,
-}
-
 impl Admin {
-    /// An Admin API that writes to `store`.
-    pub fn new(options: AdminOptions, store: Arc<dyn Store>) -> Self {
-        Self { options, store }
-    }
-
     /// Serves connections of `listener` until `stop` resolves; requests begun by then are answered.
     ///
     /// # Errors
@@ -33,9 +44,7 @@ impl Admin {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        drop((&self.options, &self.store, listener));
-        stop.await;
-        Ok(())
+        server::serve(self, listener, limits::CONNECTIONS, stop).await
     }
 }
 

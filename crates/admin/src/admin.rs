@@ -1,0 +1,357 @@
+//! The Admin API: which request goes where (`apisix/admin/init.lua`, `http_admin` in `apisix/init.lua`).
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use lockgate_store::{Author, Store};
+use serde_json::{Value, json};
+
+use crate::{
+    auth,
+    envelope::Envelope,
+    json as json_reader,
+    limits::{BODY_BYTES, TTL_SECONDS_MAX},
+    log_limit::LogLimit,
+    lua_value::to_number,
+    options::AdminOptions,
+    plugins,
+    request::{BodyError, Call, read_away, read_body},
+    resources::{self, Demand, KINDS, Kind},
+    response::Answer,
+    schema_api,
+    schemas::Schemas,
+    server::Api,
+};
+
+/// Tells the time in unix seconds.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The Admin API over a store.
+pub struct Admin {
+    options: AdminOptions,
+    store: Arc<dyn Store>,
+    schemas: Schemas,
+    envelope: Envelope,
+    server: HeaderValue,
+    clock: Clock,
+    log_limit: LogLimit,
+}
+
+impl Admin {
+    /// An Admin API that writes to `store`.
+    pub fn new(options: AdminOptions, store: Arc<dyn Store>) -> Self {
+        let names = KINDS
+            .iter()
+            .flat_map(|kind| std::iter::once(&kind.singular).chain(kind.schemas));
+        Self {
+            schemas: Schemas::load(names.copied()),
+            envelope: Envelope {
+                is_v3: options.is_v3,
+                prefix: options.prefix.clone(),
+            },
+            server: server_value(&options.server),
+            clock: Arc::new(unix_seconds),
+            log_limit: LogLimit::default(),
+            options,
+            store,
+        }
+    }
+
+    /// Takes the times that it stores from `clock` instead of the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.schemas
+    }
+
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
+    async fn answer(&self, call: &Call, body: &mut Incoming) -> Answer {
+        let segments = call.path.segments();
+        let is_directory = call.path.ends_with_slash();
+        let ["apisix", "admin", inside @ ..] = segments.as_slice() else {
+            return Answer::page(StatusCode::NOT_FOUND);
+        };
+        if call.method == Method::OPTIONS && self.options.has_cors {
+            return preflight();
+        }
+        let answer = match (&call.method, inside) {
+            (&Method::HEAD, []) if !is_directory => Ok(Answer::empty(StatusCode::OK)),
+            (&Method::POST, ["schema", "validate", _, ..]) => {
+                self.validate(call, body, inside).await
+            }
+            (&Method::GET, ["plugins", "list"]) if !is_directory => {
+                self.author(call).map(|_| plugins::list(&call.args))
+            }
+            (method, ["plugins", "reload"]) if !is_directory && is_verb(method) => {
+                self.author(call).map(|_| reload(method))
+            }
+            (method, inside) if (is_directory || !inside.is_empty()) && is_verb(method) => {
+                self.run(call, body, inside).await
+            }
+            _ => Ok(Answer::page(StatusCode::NOT_FOUND)),
+        };
+        let answer = answer.unwrap_or_else(|refused| refused);
+        if self.options.has_cors {
+            with_cors(answer)
+        } else {
+            answer
+        }
+    }
+
+    async fn run(
+        &self,
+        call: &Call,
+        body: &mut Incoming,
+        inside: &[&str],
+    ) -> Result<Answer, Answer> {
+        let author = self.author(call)?;
+        let target = Target::of(inside)?;
+        if !target.has_verb(&call.method) {
+            return Err(Answer::error(StatusCode::NOT_FOUND, "not found"));
+        }
+        let conf = conf(call, body).await?;
+        let ttl = ttl(call)?;
+        let answer = match target {
+            Target::Schema(name) => schema_api::describe(name.unwrap_or_default()),
+            Target::Plugin => plugins::describe(&call.args),
+            Target::Object(kind, rest) => {
+                let (id, sub_path) = match rest {
+                    [] => (None, rest),
+                    [id, sub_path @ ..] => (Some(*id), sub_path),
+                };
+                let demand = Demand {
+                    kind,
+                    id,
+                    sub_path,
+                    conf,
+                    args: &call.args,
+                    ttl,
+                    author,
+                };
+                resources::answer(self, &call.method, demand).await
+            }
+        };
+        Ok(self.envelope.mark(answer))
+    }
+
+    async fn validate(
+        &self,
+        call: &Call,
+        body: &mut Incoming,
+        inside: &[&str],
+    ) -> Result<Answer, Answer> {
+        self.author(call)?;
+        let name = inside.get(2).copied().unwrap_or_default();
+        let kind = Kind::find(name).ok_or_else(|| unsupported(name))?;
+        let conf = conf(call, body).await?;
+        schema_api::validate(&self.schemas, kind, conf)
+    }
+
+    /// Notes refused keys and failures of the store.
+    fn log(&self, call: &Call, answer: &Answer) {
+        let is_noted = matches!(
+            answer.status(),
+            StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if !is_noted {
+            return;
+        }
+        if let Some(withheld) = self.log_limit.take(self.now()) {
+            let (client, method, status) = (call.client, &call.method, answer.status().as_u16());
+            let answer = answer.as_text();
+            tracing::warn!(%client, %method, status, %answer, withheld, "a request failed");
+        }
+    }
+
+    fn author(&self, call: &Call) -> Result<Author, Answer> {
+        auth::check(&self.options, call)
+    }
+}
+
+impl Api for Admin {
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+        let (head, mut body) = request.into_parts();
+        let answer = match Call::new(head, peer) {
+            Err(_malformed) => Answer::page(StatusCode::BAD_REQUEST).closing(),
+            Ok(call) => {
+                let answer = if auth::is_allowed(&self.options.allow, &call) {
+                    self.answer(&call, &mut body).await
+                } else {
+                    Answer::page(StatusCode::FORBIDDEN)
+                };
+                self.log(&call, &answer);
+                if read_away(&call, &mut body).await {
+                    answer
+                } else {
+                    answer.closing()
+                }
+            }
+        };
+        answer.into_response(&self.server, "application/json")
+    }
+
+    fn server(&self) -> &HeaderValue {
+        &self.server
+    }
+}
+
+/// What a path below `/apisix/admin` is about.
+enum Target<'a> {
+    /// A schema by name.
+    Schema(Option<&'a str>),
+    /// A plugin.
+    Plugin,
+    /// Objects of a kind, and the segments behind the kind.
+    Object(&'static Kind, &'a [&'a str]),
+}
+
+impl<'a> Target<'a> {
+    fn of(inside: &'a [&'a str]) -> Result<Self, Answer> {
+        match inside {
+            ["schema", "plugins", ..] | ["plugins", ..] => Ok(Self::Plugin),
+            ["schema", rest @ ..] => Ok(Self::Schema(rest.first().copied())),
+            ["stream_routes", ..] => Err(Answer::refusal(
+                "stream mode is disabled, can not add stream routes",
+            )),
+            ["consumers", _, inner @ "credentials", ..]
+            | ["services", _, inner @ "graphql_cost_decorations", ..] => Err(unsupported(inner)),
+            [name, rest @ ..] => match Kind::find(name) {
+                Some(kind) => Ok(Self::Object(kind, rest)),
+                None => Err(unsupported(name)),
+            },
+            [] => Err(unsupported("")),
+        }
+    }
+
+    fn has_verb(&self, method: &Method) -> bool {
+        match self {
+            Self::Schema(_) | Self::Plugin => method == Method::GET,
+            Self::Object(..) => true,
+        }
+    }
+}
+
+/// Reads the body as JSON; `None` where there is none.
+async fn conf(call: &Call, body: &mut Incoming) -> Result<Option<Value>, Answer> {
+    let text = match read_body(call, body).await {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(BodyError::TooLarge(bytes)) => {
+            return Err(Answer::refusal(format!(
+                "invalid request body: request size {bytes} is greater than the maximum size {BODY_BYTES} allowed"
+            )));
+        }
+        Err(BodyError::Slow) => return Err(Answer::page(StatusCode::REQUEST_TIMEOUT).closing()),
+        Err(BodyError::Broken) => return Err(Answer::page(StatusCode::BAD_REQUEST).closing()),
+    };
+    json_reader::decode(&text).map(Some).map_err(|error| {
+        Answer::json(
+            StatusCode::BAD_REQUEST,
+            &json!({
+                "error_msg": format!("invalid request body: {error}"),
+                "req_body": String::from_utf8_lossy(&text),
+            }),
+        )
+    })
+}
+
+/// The argument `ttl`. Bounds are etcd's: a lease lasts a second at least, and too large ones are cut.
+fn ttl(call: &Call) -> Result<Option<Duration>, Answer> {
+    if !call.args.has("ttl") {
+        return Ok(None);
+    }
+    let Some(seconds) = call.args.only("ttl").and_then(to_number) else {
+        return Err(Answer::refusal("invalid argument ttl: should be a number"));
+    };
+    let seconds = seconds.clamp(1.0, TTL_SECONDS_MAX);
+    Ok(Some(Duration::from_secs_f64(seconds)))
+}
+
+fn unsupported(name: &str) -> Answer {
+    let message = format!("Unsupported resource type: {name}");
+    Answer::error(StatusCode::NOT_FOUND, message)
+}
+
+/// The plugins are part of the program, so there is nothing to load again.
+fn reload(method: &Method) -> Answer {
+    if method == Method::PUT {
+        return Answer::text(StatusCode::OK, "done");
+    }
+    Answer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("please use PUT method to reload the plugins, {method} method is not allowed."),
+    )
+}
+
+fn is_verb(method: &Method) -> bool {
+    [
+        Method::GET,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+        Method::PATCH,
+    ]
+    .contains(method)
+}
+
+fn preflight() -> Answer {
+    let field = HeaderValue::from_static;
+    Answer::empty(StatusCode::OK)
+        .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, field("*"))
+        .with(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            field("POST, GET, PUT, OPTIONS, DELETE, PATCH"),
+        )
+        .with(header::ACCESS_CONTROL_MAX_AGE, field("3600"))
+        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, field("*"))
+        .with(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, field("true"))
+        .with(header::CONTENT_TYPE, field("text/plain; charset=utf-8"))
+}
+
+fn with_cors(answer: Answer) -> Answer {
+    let fields: [(HeaderName, &'static str); 4] = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "*"),
+        (header::ACCESS_CONTROL_MAX_AGE, "3600"),
+    ];
+    fields.into_iter().fold(answer, |answer, (name, value)| {
+        answer.with(name, HeaderValue::from_static(value))
+    })
+}
+
+/// The value of the `Server` field; nothing where the setting cannot be one.
+pub(crate) fn server_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the server name cannot be sent in a header");
+        HeaderValue::from_static("APISIX")
+    })
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,45 @@
+//! Services (`apisix/admin/services.lua`).
+
+use lockgate_store::{BoxFuture, Store, StoreError};
+use serde_json::Value;
+
+use crate::plugins;
+
+use super::{Kind, Rules, reference, route, upstream};
+
+/// The kind.
+pub(super) const KIND: Kind = Kind {
+    plural: "services",
+    singular: "service",
+    schemas: &[],
+    check: |rules, conf| -> BoxFuture<'_, _> { Box::pin(check(rules, conf)) },
+    find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
+    filters: &[],
+};
+
+async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
+    rules.schema("service", conf)?;
+    if let Some(inner) = conf.get("upstream") {
+        upstream::check(rules, inner).await?;
+    }
+    reference::follow(rules, conf, "upstream_id", "upstreams", "upstream").await?;
+    if let Some(plugins) = conf.get("plugins").and_then(Value::as_object) {
+        plugins::check(plugins)?;
+    }
+    if let Some(source) = conf.get("script").and_then(Value::as_str) {
+        route::check_script(source)?;
+    }
+    Ok(())
+}
+
+async fn find_user(store: &dyn Store, id: &str) -> Result<Option<String>, StoreError> {
+    for (kind, words) in [("routes", "route"), ("stream_routes", "stream_route")] {
+        let uses = reference::uses(store, kind).await?;
+        if let Some((user, _)) = uses.iter().find(|(_, uses)| uses.service(id)) {
+            return Ok(Some(format!(
+                "can not delete this service directly, {words} [{user}] is still using it now"
+            )));
+        }
+    }
+    Ok(None)
+}

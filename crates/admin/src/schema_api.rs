@@ -1,0 +1,33 @@
+//! Schemas for clients: to read, and to check objects against without storing them (`apisix/admin/schema.lua`, `schema_validate` in
+//! `apisix/admin/init.lua`).
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::{resources::Kind, response::Answer, schemas::Schemas};
+
+/// `GET /apisix/admin/schema/{name}`
+pub(crate) fn describe(name: &str) -> Answer {
+    match lockgate_model::schema::of(name) {
+        Some(schema) => Answer::json(StatusCode::OK, &schema),
+        None => Answer::refusal(format!("not found schema: {name}")),
+    }
+}
+
+/// `POST /apisix/admin/schema/validate/{resources}`: the schema alone, not the further rules of the kind.
+///
+/// # Errors
+/// The answer to an object that does not fit.
+pub(crate) fn validate(
+    schemas: &Schemas,
+    kind: &Kind,
+    conf: Option<Value>,
+) -> Result<Answer, Answer> {
+    let Some(conf) = conf else {
+        return Err(Answer::refusal("wrong type: expected object, got nil"));
+    };
+    schemas
+        .check(kind.singular, &conf)
+        .map(|()| Answer::empty(StatusCode::OK))
+        .map_err(Answer::refusal)
+}

@@ -1,0 +1,38 @@
+//! The schemas of the resources, compiled once.
+
+use std::collections::BTreeMap;
+
+use lockgate_schema::Schema;
+use serde_json::Value;
+
+/// Schemas by the name they have in `/apisix/admin/schema/{name}`.
+#[derive(Debug)]
+pub(crate) struct Schemas(BTreeMap<&'static str, Schema>);
+
+impl Schemas {
+    /// Compiles the schemas of `names`. A name without a schema is left out, and then nothing is checked under it.
+    pub(crate) fn load(names: impl IntoIterator<Item = &'static str>) -> Self {
+        let schemas = names.into_iter().filter_map(|name| {
+            let source = lockgate_model::schema::of(name)?;
+            match Schema::compile(source) {
+                Ok(schema) => Some((name, schema)),
+                Err(error) => {
+                    tracing::error!(name, %error, "a schema cannot be used");
+                    None
+                }
+            }
+        });
+        Self(schemas.collect())
+    }
+
+    /// Checks a value, and says what is wrong with it.
+    ///
+    /// # Errors
+    /// The first finding.
+    pub(crate) fn check(&self, name: &str, value: &Value) -> Result<(), String> {
+        let Some(schema) = self.0.get(name) else {
+            return Ok(());
+        };
+        schema.check(value).map_err(|finding| finding.to_string())
+    }
+}

@@ -1,0 +1,165 @@
+//! An Admin API that runs, and the one way in which tests talk to it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use lockgate_admin::{Admin, AdminKey, AdminOptions, Role};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    memory::{self, Memory},
+    wire::{Reply, Wire},
+};
+
+/// An API that serves on a port of its own.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<Memory>,
+    /// What the API takes for the time.
+    pub(crate) seconds: Arc<AtomicU64>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+/// Options without keys, as the gateway has them with no configuration.
+pub(crate) fn open_options() -> AdminOptions {
+    AdminOptions {
+        keys: Vec::new(),
+        is_key_required: false,
+        allow: Vec::new(),
+        has_cors: true,
+        is_v3: true,
+        prefix: "/apisix".into(),
+        server: "APISIX/3.18.0".into(),
+    }
+}
+
+/// Options with a key of each role: `full` and `look`.
+pub(crate) fn keyed_options() -> AdminOptions {
+    let key = |name: &str, key: &str, role| AdminKey {
+        name: name.into(),
+        key: key.into(),
+        role,
+    };
+    AdminOptions {
+        keys: vec![
+            key("ann", "full", Role::Admin),
+            key("vic", "look", Role::Viewer),
+        ],
+        is_key_required: true,
+        ..open_options()
+    }
+}
+
+impl Gateway {
+    /// Starts the Admin API with [`open_options`].
+    pub(crate) async fn start() -> Self {
+        Self::start_with(open_options()).await
+    }
+
+    /// Starts the Admin API.
+    pub(crate) async fn start_with(options: AdminOptions) -> Self {
+        let store = memory::empty();
+        let seconds = Arc::new(AtomicU64::new(1000));
+        let clock = seconds.clone();
+        let admin = Admin::new(options, store.clone())
+            .with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
+        let (listener, address) = listen().await;
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(Arc::new(admin).serve(listener, async {
+            stopped.await.ok();
+        }));
+        Self {
+            address,
+            store,
+            seconds,
+            stop: Some(stop),
+            served,
+        }
+    }
+
+    /// Tells the API to stop.
+    pub(crate) fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).ok();
+        }
+    }
+
+    /// Waits until the API has stopped.
+    pub(crate) async fn stopped(self) {
+        self.served.await.unwrap().unwrap();
+    }
+
+    /// Asks `METHOD /target` with a body and further fields, each with its line end.
+    pub(crate) async fn ask_with(
+        &self,
+        request: &str,
+        fields: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Reply {
+        let (method, target) = request.split_once(' ').unwrap();
+        let body = body.as_ref();
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{fields}\r\n",
+            body.len()
+        );
+        let mut wire = Wire::open(self.address).await;
+        wire.send([head.as_bytes(), body].concat()).await;
+        wire.reply(method).await.unwrap()
+    }
+
+    /// Asks `METHOD /target` with a body, `""` for none.
+    pub(crate) async fn ask(&self, request: &str, body: &str) -> Reply {
+        self.ask_with(request, "", body).await
+    }
+
+    /// Asks below `/apisix/admin/` and compares status and body, as JSON where both are. `""` sends no body; an expected body of `null`
+    /// stands for none, and a text for itself.
+    pub(crate) async fn check(&self, steps: &[(&str, Value, u16, Value)]) {
+        for (request, body, status, expected) in steps {
+            let (method, path) = request.split_once(' ').unwrap();
+            let request = format!("{method} /apisix/admin/{path}");
+            let body = match body {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let reply = self.ask(&request, &body).await;
+            let found = match serde_json::from_str(&reply.body) {
+                Ok(json) => {
+                    assert!(
+                        reply.body.ends_with('\n'),
+                        "{request}: JSON ends with a newline"
+                    );
+                    json
+                }
+                Err(_) if reply.body.is_empty() => Value::Null,
+                Err(_) => Value::String(reply.body),
+            };
+            assert_eq!(
+                (reply.status, &found),
+                (*status, expected),
+                "{request} {body}"
+            );
+        }
+    }
+
+    /// As [`Self::check`], where every answer is a refusal with status 400 and this message.
+    pub(crate) async fn check_refusals(&self, steps: &[(&str, Value, &str)]) {
+        for (request, body, message) in steps {
+            let expected = serde_json::json!({ "error_msg": message });
+            self.check(&[(request, body.clone(), 400, expected)]).await;
+        }
+    }
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}

@@ -1,0 +1,21 @@
+//! Both APIs through real sockets, over a store in memory.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects shall fail there"
+)]
+
+mod access;
+mod connections;
+mod envelopes;
+mod gateway;
+mod ids;
+mod json_bodies;
+mod listings;
+mod memory;
+mod patches;
+mod references;
+mod rules;
+mod schemas;
+mod wire;
