@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod auth;
+mod control;
 mod envelope;
 mod json;
 mod jsonpath;
@@ -28,6 +29,7 @@ mod server;
 mod write_deadline;
 
 pub use admin::{Admin, Clock};
+pub use control::Control;
 pub use options::{AdminKey, AdminOptions, ControlOptions, ProblemReport, Role};
 
 use std::{future::Future, io, sync::Arc};
@@ -48,17 +50,7 @@ impl Admin {
     }
 }
 
-/// The control API: what this process has loaded.
-pub struct Control {
-    options: ControlOptions,
-}
-
 impl Control {
-    /// A control API.
-    pub fn new(options: ControlOptions) -> Self {
-        Self { options }
-    }
-
     /// Serves connections of `listener` until `stop` resolves.
     ///
     /// # Errors
@@ -68,8 +60,6 @@ impl Control {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        drop((&self.options.server, listener));
-        stop.await;
-        Ok(())
+        server::serve(self, listener, limits::CONNECTIONS, stop).await
     }
 }

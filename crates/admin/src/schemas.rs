@@ -35,4 +35,14 @@ impl Schemas {
         };
         schema.check(value).map_err(|finding| finding.to_string())
     }
+
+    /// Writes the defaults into a value that was checked before.
+    pub(crate) fn fill(&self, name: &str, value: &mut Value) {
+        let Some(schema) = self.0.get(name) else {
+            return;
+        };
+        if let Err(finding) = schema.fill(value) {
+            tracing::debug!(name, %finding, "a stored object does not fit its schema");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use lockgate_admin::{Admin, AdminKey, AdminOptions, Role};
+use lockgate_admin::{Admin, AdminKey, AdminOptions, Control, ControlOptions, Role};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -79,6 +79,30 @@ impl Gateway {
             address,
             store,
             seconds,
+            stop: Some(stop),
+            served,
+        }
+    }
+
+    /// Starts the control API, which reports these problems.
+    pub(crate) async fn start_control(problems: &'static [(&'static str, &'static str)]) -> Self {
+        let store = memory::empty();
+        let own = |(key, why): &(&str, &str)| ((*key).to_owned(), (*why).to_owned());
+        let control = Control::new(ControlOptions {
+            server: "APISIX/3.18.0".into(),
+            store: store.clone(),
+            prefix: "/apisix".into(),
+            problems: Arc::new(move || problems.iter().map(own).collect()),
+        });
+        let (listener, address) = listen().await;
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(Arc::new(control).serve(listener, async {
+            stopped.await.ok();
+        }));
+        Self {
+            address,
+            store,
+            seconds: Arc::default(),
             stop: Some(stop),
             served,
         }

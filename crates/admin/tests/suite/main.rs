@@ -8,6 +8,7 @@
 
 mod access;
 mod connections;
+mod control;
 mod envelopes;
 mod gateway;
 mod ids;

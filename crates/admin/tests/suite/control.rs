@@ -1,0 +1,167 @@
+//! The control API.
+
+use serde_json::{Value, json};
+
+use crate::{gateway::Gateway, memory::Trouble, wire::Reply};
+
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+fn json_of(reply: &Reply) -> Value {
+    serde_json::from_str(&reply.body).unwrap()
+}
+
+#[tokio::test]
+async fn shows_objects_as_the_data_plane_sees_them() {
+    let gateway = Gateway::start_control(&[("routes/bad", "the path is empty")]).await;
+    for (key, value) in [
+        (
+            "routes/1",
+            json!({"uri": "/a", "id": 1, "upstream": {"nodes": {"127.0.0.1:1980": 1, "[::1]:80": 2}}}),
+        ),
+        (
+            "routes/2",
+            json!({"uri": "/b", "status": 0, "upstream": {"type": "chash", "nodes": [{"host": "a.b", "port": 1, "weight": 0}]}}),
+        ),
+        ("routes/bad", json!({"uri": ""})),
+        ("services/200", json!({"upstream": {"nodes": {"a.b": 1}}})),
+        ("services/200/graphql_cost_decorations/1", json!({})),
+        (
+            "upstreams/1",
+            json!({"nodes": {"127.0.0.1:8001": 1}, "keepalive_pool": {}}),
+        ),
+        (
+            "upstreams/2",
+            json!({"service_name": "s", "discovery_type": "dns"}),
+        ),
+    ] {
+        gateway.store.seed(key, &value.to_string());
+    }
+    gateway.store.seed("routes/broken", "init_dir");
+    let upstream = |fields: Value| {
+        let mut upstream =
+            json!({"type": "roundrobin", "hash_on": "vars", "pass_host": "pass", "scheme": "http"});
+        upstream
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        upstream
+    };
+    let entry = |key: &str, index: u64, has_domain: bool, value: Value| json!({"key": format!("/apisix/{key}"), "value": value, "createdIndex": index, "modifiedIndex": index, "has_domain": has_domain});
+    let nodes = json!([{"host": "127.0.0.1", "port": 1980, "weight": 1}, {"host": "[::1]", "port": 80, "weight": 2}]);
+    let first = entry(
+        "routes/1",
+        1,
+        false,
+        json!({"uri": "/a", "id": "1", "priority": 0, "status": 1, "upstream": upstream(json!({"nodes": nodes}))}),
+    );
+    let second_nodes = json!([{"host": "a.b", "port": 1, "weight": 0, "priority": 0}]);
+    let second = entry(
+        "routes/2",
+        2,
+        true,
+        json!({"uri": "/b", "id": "2", "priority": 0, "status": 0, "upstream": upstream(json!({"type": "chash", "nodes": second_nodes}))}),
+    );
+    let service = entry(
+        "services/200",
+        4,
+        true,
+        json!({"id": "200", "upstream": upstream(json!({"nodes": [{"host": "a.b", "weight": 1}]}))}),
+    );
+    let pool = json!({"size": 320, "idle_timeout": 60, "requests": 1000});
+    let mut plain = upstream(
+        json!({"nodes": [{"host": "127.0.0.1", "port": 8001, "weight": 1}], "keepalive_pool": pool}),
+    );
+    plain["id"] = json!("1");
+    let plain = entry("upstreams/1", 6, false, plain);
+    let mut discovered = upstream(json!({"service_name": "s", "discovery_type": "dns"}));
+    discovered["id"] = json!("2");
+    let discovered = entry("upstreams/2", 7, false, discovered);
+    let missing = |what: &str| json!({"error_msg": format!("{what} not found")});
+    for (path, status, expected) in [
+        ("routes", 200, json!([first, second])),
+        ("route/1", 200, first.clone()),
+        ("route/1/ignored", 200, first),
+        ("route/2", 200, second),
+        ("route/3", 404, missing("route[3]")),
+        ("route/bad", 404, missing("route[bad]")),
+        ("route/broken", 404, missing("route[broken]")),
+        ("services", 200, json!([service])),
+        ("service/200", 200, service),
+        ("service/5", 404, missing("service[5]")),
+        ("upstreams", 200, json!([plain, discovered])),
+        ("upstream/1", 200, plain),
+        ("upstream/3", 404, missing("upstream[3]")),
+        (
+            "problems",
+            200,
+            json!([{"key": "/apisix/routes/bad", "problem": "the path is empty"}]),
+        ),
+    ] {
+        let reply = gateway.ask(&format!("GET /v1/{path}"), "").await;
+        assert_eq!(
+            (reply.status, json_of(&reply)),
+            (status, expected),
+            "{path}"
+        );
+        assert_eq!(reply.field("content-type"), Some(JSON));
+    }
+}
+
+#[tokio::test]
+async fn shows_schemas() {
+    let gateway = Gateway::start_control(&[]).await;
+    let reply = gateway.ask("GET /v1/schema", "").await;
+    let schemas = json_of(&reply);
+    for name in ["route", "service", "upstream", "upstream_hash_vars_schema"] {
+        assert_eq!(
+            schemas["main"][name],
+            lockgate_model::schema::of(name).unwrap(),
+            "{name}"
+        );
+    }
+    assert_eq!(schemas["main"].as_object().unwrap().len(), 14);
+    assert_eq!(schemas["plugins"], json!({}));
+    assert_eq!(schemas["stream_plugins"], json!({}));
+}
+
+#[tokio::test]
+async fn does_as_it_is_told() {
+    let gateway = Gateway::start_control(&[]).await;
+    for (request, status, content_type, body) in [
+        ("POST /v1/gc", 200, TEXT, Some("")),
+        ("PUT /v1/plugins/reload", 200, TEXT, Some("done")),
+        ("GET /v1/problems", 200, JSON, Some("[]\n")),
+        ("GET /v1/routes", 200, JSON, Some("[]\n")),
+        ("GET /v1/gc", 404, HTML, None),
+        ("POST /v1/plugins/reload", 404, HTML, None),
+        ("POST /v1/routes", 404, HTML, None),
+        ("GET /v1/no_such_thing", 404, HTML, None),
+        ("GET /v1", 404, HTML, None),
+        ("GET /", 404, HTML, None),
+        ("GET /apisix/admin/routes", 404, HTML, None),
+        ("GET /%zz", 400, HTML, None),
+    ] {
+        let reply = gateway.ask(request, "").await;
+        assert_eq!(reply.status, status, "{request}");
+        assert_eq!(reply.field("content-type"), Some(content_type), "{request}");
+        assert_eq!(reply.field("server"), Some("APISIX/3.18.0"), "{request}");
+        if let Some(body) = body {
+            assert_eq!(reply.body, body, "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn survives_a_store_that_fails() {
+    let gateway = Gateway::start_control(&[]).await;
+    gateway.store.trouble(Trouble::Unavailable);
+    let reply = gateway.ask("GET /v1/routes", "").await;
+    let expected = json!({"error_msg": "listing routes/ failed: the disk is gone"});
+    assert_eq!((reply.status, json_of(&reply)), (503, expected));
+    gateway.store.trouble(Trouble::Panic);
+    assert_eq!(gateway.ask("GET /v1/route/1", "").await.status, 500);
+    gateway.store.trouble(Trouble::None);
+    assert_eq!(gateway.ask("GET /v1/routes", "").await.status, 200);
+}
