@@ -1,0 +1,334 @@
+//! `apisix`
+
+use super::{ConfigOption, honoured, later, later_though_on, never};
+
+const NO_STREAM: &str = "TCP and UDP are not proxied";
+const NO_TLS: &str = "HTTPS is not served: no port is opened for it";
+const NO_CACHE: &str = "responses are not cached";
+const NO_PROXY_PROTOCOL: &str = "the PROXY protocol is not spoken: the port is not opened";
+const NO_SECRETS: &str = "secrets are not looked up";
+const NO_LUA: &str = "no Lua is run: write the extension as a plugin";
+
+/// The options of this block.
+pub(super) const OPTIONS: &[ConfigOption] = &[
+    honoured(
+        "apisix.node_listen",
+        "port, or list of ports and of maps with `ip` and `port`",
+        "Where requests are accepted. A port alone means all addresses, IPv6 included if `apisix.enable_ipv6` is on.",
+    ),
+    honoured(
+        "apisix.enable_admin",
+        "boolean",
+        "Whether the Admin API is served.",
+    ),
+    honoured(
+        "apisix.enable_dev_mode",
+        "boolean",
+        "One worker only, whatever `nginx_config.worker_processes` says.",
+    ),
+    never(
+        "apisix.enable_reuseport",
+        "boolean",
+        "Whether each worker has a listener of its own.",
+        "each worker always has its own listener",
+    ),
+    honoured(
+        "apisix.show_upstream_status_in_response_header",
+        "boolean",
+        "Whether every response carries `X-APISIX-Upstream-Status`, not only those of status 5xx.",
+    ),
+    honoured(
+        "apisix.enable_ipv6",
+        "boolean",
+        "Whether ports without `ip` listen on IPv6 too, and names resolve to IPv6 addresses.",
+    ),
+    later_though_on(
+        "apisix.enable_http2",
+        "boolean",
+        "Whether HTTP/2 is offered to clients.",
+        "only HTTP/1.1 is spoken",
+    ),
+    later(
+        "apisix.proxy_protocol.listen_http_port",
+        "port",
+        "A port whose connections begin with the PROXY protocol.",
+        NO_PROXY_PROTOCOL,
+    ),
+    later(
+        "apisix.proxy_protocol.listen_https_port",
+        "port",
+        "The same with TLS.",
+        NO_PROXY_PROTOCOL,
+    ),
+    later(
+        "apisix.proxy_protocol.enable_tcp_pp",
+        "boolean",
+        "Whether stream ports expect the PROXY protocol.",
+        NO_STREAM,
+    ),
+    later(
+        "apisix.proxy_protocol.enable_tcp_pp_to_upstream",
+        "boolean",
+        "Whether it is sent on to upstreams.",
+        NO_STREAM,
+    ),
+    honoured(
+        "apisix.enable_server_tokens",
+        "boolean",
+        "Whether the `Server` field of responses has the version in it.",
+    ),
+    never(
+        "apisix.extra_lua_path",
+        "text",
+        "Where Lua looks for more modules.",
+        NO_LUA,
+    ),
+    never(
+        "apisix.extra_lua_cpath",
+        "text",
+        "Where Lua looks for more libraries.",
+        NO_LUA,
+    ),
+    never(
+        "apisix.lua_module_hook",
+        "text",
+        "A Lua module that is loaded first.",
+        NO_LUA,
+    ),
+    later(
+        "apisix.proxy_cache.cache_ttl",
+        "time",
+        "How long a response is kept that does not say so itself.",
+        NO_CACHE,
+    ),
+    later(
+        "apisix.proxy_cache.zones",
+        "list of maps",
+        "The caches on disk and in memory.",
+        NO_CACHE,
+    ),
+    honoured(
+        "apisix.delete_uri_tail_slash",
+        "boolean",
+        "Whether a path is matched without its last slash.",
+    ),
+    later(
+        "apisix.normalize_uri_like_servlet",
+        "boolean",
+        "Whether paths are made plain by the rules of Java servlets.",
+        "paths are not made plain by those rules",
+    ),
+    later(
+        "apisix.match_uri_encoded_slash",
+        "boolean",
+        "Whether `%2F` in a path is matched as it is written.",
+        "`%2F` is always decoded before matching",
+    ),
+    later(
+        "apisix.max_post_args_readable_size",
+        "number of MiB",
+        "How much of a body is read to match `post_arg` variables; 0 for all.",
+        "bodies are not matched",
+    ),
+    honoured(
+        "apisix.router.http",
+        "`radixtree_uri`, `radixtree_host_uri` or `radixtree_uri_with_parameter`",
+        "How a request finds its route: by path, by host and path, or by path with parameters in it.",
+    ),
+    later(
+        "apisix.router.ssl",
+        "`radixtree_sni`",
+        "How a TLS connection finds its certificate.",
+        NO_TLS,
+    ),
+    honoured(
+        "apisix.proxy_mode",
+        "`http`, `stream` or `http&stream`",
+        "What is proxied. `stream` alone ends the start and `http&stream` is warned of, for TCP and UDP are not proxied yet.",
+    ),
+    later(
+        "apisix.stream_proxy.tcp",
+        "list",
+        "Ports of TCP services.",
+        NO_STREAM,
+    ),
+    later(
+        "apisix.stream_proxy.udp",
+        "list",
+        "Ports of UDP services.",
+        NO_STREAM,
+    ),
+    honoured(
+        "apisix.dns_resolver",
+        "list of addresses",
+        "Name servers, each with or without a port; without the option, those of `/etc/resolv.conf`.",
+    ),
+    honoured(
+        "apisix.dns_resolver_valid",
+        "number of seconds",
+        "How long an answer of a name server holds, whatever it says itself.",
+    ),
+    honoured(
+        "apisix.resolver_timeout",
+        "number of seconds",
+        "How long an answer of a name server is waited for.",
+    ),
+    honoured(
+        "apisix.enable_resolv_search_opt",
+        "boolean",
+        "Whether the search list of `/etc/resolv.conf` applies to short names.",
+    ),
+    later_though_on(
+        "apisix.ssl.enable",
+        "boolean",
+        "Whether HTTPS is served.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.listen",
+        "list of maps with `ip`, `port` and `enable_http3`",
+        "Where HTTPS is served.",
+        NO_TLS,
+    ),
+    honoured(
+        "apisix.ssl.ssl_trusted_certificate",
+        "path, or `system`",
+        "File of the certificate authorities that upstreams are checked against, in PEM.",
+    ),
+    later(
+        "apisix.ssl.ssl_protocols",
+        "text",
+        "Versions of TLS that clients may use.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.ssl_ciphers",
+        "text",
+        "Ciphers that clients may use.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.ssl_session_tickets",
+        "boolean",
+        "Whether sessions are resumed by tickets.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.fallback_sni",
+        "text",
+        "The name taken for clients that ask for none.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.ssl_cert",
+        "path",
+        "Where the reference keeps a placeholder; no effect there either.",
+        NO_TLS,
+    ),
+    later(
+        "apisix.ssl.ssl_cert_key",
+        "path",
+        "Where the reference keeps a placeholder; no effect there either.",
+        NO_TLS,
+    ),
+    honoured(
+        "apisix.enable_control",
+        "boolean",
+        "Whether the control API is served.",
+    ),
+    honoured(
+        "apisix.control.ip",
+        "address",
+        "Where the control API is served; `127.0.0.1` if not said.",
+    ),
+    honoured("apisix.control.port", "port", "Its port; 9090 if not said."),
+    later(
+        "apisix.control.router",
+        "text",
+        "How control requests are matched.",
+        "they are matched by path",
+    ),
+    later(
+        "apisix.status.ip",
+        "address",
+        "Where `/status` and `/status/ready` are served.",
+        "the status API is not served",
+    ),
+    later(
+        "apisix.status.port",
+        "port",
+        "Their port.",
+        "the status API is not served",
+    ),
+    never(
+        "apisix.disable_sync_configuration_during_start",
+        "boolean",
+        "Whether workers begin without the configuration.",
+        "requests are accepted once the configuration has been read",
+    ),
+    never(
+        "apisix.worker_startup_time_threshold",
+        "number of seconds",
+        "Tells a start from a restart after a crash.",
+        "workers do not crash one by one",
+    ),
+    later(
+        "apisix.id",
+        "text",
+        "Name of this instance.",
+        "instances have no names",
+    ),
+    later(
+        "apisix.data_encryption.enable_encrypt_fields",
+        "boolean",
+        "Whether secret fields of plugins are stored encrypted.",
+        "no field is encrypted",
+    ),
+    later(
+        "apisix.data_encryption.keyring",
+        "key, or list of keys",
+        "Keys of that encryption, the newest first.",
+        "no field is encrypted",
+    ),
+    later(
+        "apisix.disable_upstream_healthcheck",
+        "boolean",
+        "Whether health checks are off, whatever upstreams say.",
+        "there are no health checks: every node counts as healthy",
+    ),
+    honoured(
+        "apisix.trusted_addresses",
+        "list of addresses and networks",
+        "Whose `X-Forwarded-*` fields are believed; without the option, nobody's.",
+    ),
+    later(
+        "apisix.lru.secret.ttl",
+        "number of seconds",
+        "How long a secret that was looked up is kept.",
+        NO_SECRETS,
+    ),
+    later(
+        "apisix.lru.secret.count",
+        "number",
+        "How many are kept.",
+        NO_SECRETS,
+    ),
+    later(
+        "apisix.lru.secret.neg_ttl",
+        "number of seconds",
+        "How long a failed lookup is kept.",
+        NO_SECRETS,
+    ),
+    later(
+        "apisix.lru.secret.neg_count",
+        "number",
+        "How many of those are kept.",
+        NO_SECRETS,
+    ),
+    later(
+        "apisix.tracing",
+        "boolean",
+        "Whether each phase of a request becomes a span.",
+        "no traces are made",
+    ),
+];

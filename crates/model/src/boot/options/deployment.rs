@@ -1,0 +1,186 @@
+//! `deployment`
+
+use super::{ConfigOption, honoured, later, later_though_on, never};
+
+const NO_ETCD: &str = "etcd is not spoken to";
+const NO_ADMIN_TLS: &str = "the Admin API is not served over HTTPS";
+const NO_CERTS: &str = "control and data planes are not told apart";
+const WRITTEN_BY_REFERENCE: &str =
+    "the reference writes it when it stores a key; deployment.role decides";
+
+/// The options of this block.
+pub(super) const OPTIONS: &[ConfigOption] = &[
+    honoured(
+        "deployment.role",
+        "`traditional`, `control_plane` or `data_plane`",
+        "What this instance is. `traditional` serves both the Admin API and traffic; the others need etcd and end the start.",
+    ),
+    honoured(
+        "deployment.role_traditional.config_provider",
+        "`embedded`, `etcd` or `yaml`",
+        "Where routes and the like are kept. `embedded` is Lockgate's own: a store under `data/` of the prefix. \
+         The others end the start, for they are not built yet.",
+    ),
+    honoured(
+        "deployment.role_control_plane.config_provider",
+        "`etcd`",
+        "The same for a control plane.",
+    ),
+    honoured(
+        "deployment.role_data_plane.config_provider",
+        "`etcd`, `yaml`, `json` or `xds`",
+        "The same for a data plane.",
+    ),
+    never(
+        "deployment.config_provider",
+        "text",
+        "The provider, by the role.",
+        WRITTEN_BY_REFERENCE,
+    ),
+    honoured(
+        "deployment.admin.admin_key_required",
+        "boolean",
+        "Whether the Admin API asks for a key.",
+    ),
+    honoured(
+        "deployment.admin.admin_key",
+        "list of maps with `name`, `key` and `role`",
+        "Who may use the Admin API. Role `admin` may do everything, `viewer` may read. An empty key of an `admin` is replaced \
+         by a random one, which is written into the file.",
+    ),
+    honoured(
+        "deployment.admin.enable_admin_cors",
+        "boolean",
+        "Whether pages of other sites may use the Admin API from a browser.",
+    ),
+    later_though_on(
+        "deployment.admin.enable_admin_ui",
+        "boolean",
+        "Whether the dashboard is served under `/ui`.",
+        "the dashboard is not built",
+    ),
+    honoured(
+        "deployment.admin.allow_admin",
+        "list of addresses and networks",
+        "Who may reach the Admin API; `null` lets everybody.",
+    ),
+    honoured(
+        "deployment.admin.admin_listen.ip",
+        "address",
+        "Where the Admin API is served.",
+    ),
+    honoured("deployment.admin.admin_listen.port", "port", "Its port."),
+    honoured(
+        "deployment.admin.https_admin",
+        "boolean",
+        "Whether the Admin API is served over HTTPS. It ends the start, for that is not built yet and plain HTTP would show the keys.",
+    ),
+    later(
+        "deployment.admin.admin_api_mtls.admin_ssl_cert",
+        "path",
+        "Its certificate.",
+        NO_ADMIN_TLS,
+    ),
+    later(
+        "deployment.admin.admin_api_mtls.admin_ssl_cert_key",
+        "path",
+        "The key of the certificate.",
+        NO_ADMIN_TLS,
+    ),
+    later(
+        "deployment.admin.admin_api_mtls.admin_ssl_ca_cert",
+        "path",
+        "Authority that clients' certificates come from.",
+        NO_ADMIN_TLS,
+    ),
+    honoured(
+        "deployment.admin.admin_api_version",
+        "`v3` or `v2`",
+        "Shape of the answers.",
+    ),
+    later(
+        "deployment.etcd.host",
+        "list of URLs",
+        "The etcd cluster. The variable `APISIX_DEPLOYMENT_ETCD_HOST`, a JSON list, wins.",
+        NO_ETCD,
+    ),
+    honoured(
+        "deployment.etcd.prefix",
+        "text",
+        "What keys begin with, in etcd and in answers of the Admin API.",
+    ),
+    later(
+        "deployment.etcd.timeout",
+        "number of seconds",
+        "How long an answer of etcd is waited for.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.watch_timeout",
+        "number of seconds",
+        "How long one watch lasts.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.resync_delay",
+        "number of seconds",
+        "Pause after a failed watch.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.health_check_timeout",
+        "number of seconds",
+        "How long a host of etcd is left alone after a failure.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.startup_retry",
+        "number",
+        "Attempts to reach etcd at start.",
+        NO_ETCD,
+    ),
+    later("deployment.etcd.user", "text", "User of etcd.", NO_ETCD),
+    later("deployment.etcd.password", "text", "Its password.", NO_ETCD),
+    later(
+        "deployment.etcd.tls.cert",
+        "path",
+        "Certificate shown to etcd.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.tls.key",
+        "path",
+        "The key of the certificate.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.tls.verify",
+        "boolean",
+        "Whether etcd's certificate is checked.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.etcd.tls.sni",
+        "text",
+        "The name etcd is asked for in TLS.",
+        NO_ETCD,
+    ),
+    later(
+        "deployment.certs.cert",
+        "path",
+        "Certificate between planes.",
+        NO_CERTS,
+    ),
+    later(
+        "deployment.certs.cert_key",
+        "path",
+        "The key of the certificate.",
+        NO_CERTS,
+    ),
+    later(
+        "deployment.certs.trusted_ca_cert",
+        "path",
+        "Authority that both planes trust.",
+        NO_CERTS,
+    ),
+];
