@@ -3,16 +3,17 @@
 //! What each does, its default, and which options have no effect: [`super::OPTIONS`]. A boolean that a file removes with
 //! `null` is false, as in the reference.
 
-use serde::Deserialize;
-
-use super::units::{Count, NameServers, Networks, Size, Switch, Time};
-
-/// The whole file.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(
+#![expect(
     missing_docs,
     reason = "the options are described in one place, the table"
 )]
+
+use serde::Deserialize;
+
+use super::units::{Count, NameServers, Networks, Seconds, Size, Switch, Time};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub apisix: Apisix,
     pub nginx_config: NginxConfig,
@@ -21,10 +22,6 @@ pub struct Config {
 
 /// `apisix`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as the file has")]
 pub struct Apisix {
     #[serde(default)]
@@ -43,8 +40,8 @@ pub struct Apisix {
     pub proxy_mode: ProxyMode,
     #[serde(default)]
     pub dns_resolver: NameServers,
-    pub dns_resolver_valid: Option<u64>,
-    pub resolver_timeout: f64,
+    pub dns_resolver_valid: Option<Count>,
+    pub resolver_timeout: Seconds,
     #[serde(default)]
     pub enable_resolv_search_opt: bool,
     #[serde(default)]
@@ -57,10 +54,6 @@ pub struct Apisix {
 
 /// `apisix.router`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Router {
     pub http: RouterMode,
 }
@@ -68,10 +61,6 @@ pub struct Router {
 /// `apisix.router.http`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum RouterMode {
     RadixtreeUri,
     RadixtreeHostUri,
@@ -80,10 +69,6 @@ pub enum RouterMode {
 
 /// `apisix.proxy_mode`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum ProxyMode {
     #[serde(rename = "http")]
     Http,
@@ -95,20 +80,12 @@ pub enum ProxyMode {
 
 /// `apisix.ssl`
 #[derive(Debug, Clone, Default, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Ssl {
     pub ssl_trusted_certificate: Option<String>,
 }
 
 /// `nginx_config`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct NginxConfig {
     pub error_log: String,
     pub error_log_level: Level,
@@ -122,10 +99,6 @@ pub struct NginxConfig {
 /// `nginx_config.error_log_level`, from the finest to the coarsest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum Level {
     Debug,
     Info,
@@ -143,20 +116,12 @@ pub struct Workers(pub Option<std::num::NonZeroUsize>);
 
 /// `nginx_config.event`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Event {
     pub worker_connections: Count,
 }
 
 /// `nginx_config.http`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Http {
     #[serde(default)]
     pub enable_access_log: bool,
@@ -180,10 +145,6 @@ pub struct Http {
 /// `nginx_config.http.access_log_format_escape`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum Escape {
     Default,
     Json,
@@ -192,10 +153,6 @@ pub enum Escape {
 
 /// `nginx_config.http.upstream`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct UpstreamDefaults {
     pub keepalive: Count,
     pub keepalive_requests: Count,
@@ -204,10 +161,6 @@ pub struct UpstreamDefaults {
 
 /// `deployment`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Deployment {
     pub role: Role,
     pub role_traditional: Option<Provided>,
@@ -220,10 +173,6 @@ pub struct Deployment {
 /// `deployment.role`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum Role {
     Traditional,
     ControlPlane,
@@ -232,10 +181,6 @@ pub enum Role {
 
 /// `deployment.role_traditional` and its siblings
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Provided {
     pub config_provider: Provider,
 }
@@ -243,10 +188,6 @@ pub struct Provided {
 /// `config_provider`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum Provider {
     Embedded,
     Etcd,
@@ -257,10 +198,6 @@ pub enum Provider {
 
 /// `deployment.admin`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Admin {
     /// Only `false` itself takes the key away, as in the reference.
     #[serde(default = "yes")]
@@ -276,10 +213,6 @@ pub struct Admin {
 
 /// One of `deployment.admin.admin_key`
 #[derive(Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct AdminKey {
     #[serde(default)]
     pub name: String,
@@ -292,10 +225,6 @@ pub struct AdminKey {
 /// `role` of an admin key
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub enum AdminRole {
     Admin,
     Viewer,
@@ -303,10 +232,6 @@ pub enum AdminRole {
 
 /// `deployment.etcd`
 #[derive(Debug, Clone, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the options are described in one place, the table"
-)]
 pub struct Etcd {
     pub prefix: String,
 }

@@ -29,7 +29,7 @@ pub use config::{
 pub use environment::Environment;
 pub use listeners::{HttpListener, Listeners};
 pub use options::{ConfigOption, OPTIONS, Status, Warning, document};
-pub use units::{Count, NameServers, Networks, Size, Switch, Time};
+pub use units::{Count, NameServers, Networks, Seconds, Size, Switch, Time};
 
 use std::fmt;
 

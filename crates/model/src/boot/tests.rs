@@ -135,9 +135,10 @@ nginx_config:
             "[::3]:53"
         ]
     );
+    assert_eq!(apisix.dns_resolver_valid, Some(Count(30)));
     assert_eq!(
-        (apisix.dns_resolver_valid, apisix.resolver_timeout),
-        (Some(30), 1.5)
+        apisix.resolver_timeout.0,
+        std::time::Duration::from_millis(1500)
     );
     assert_eq!(
         apisix.ssl.ssl_trusted_certificate.as_deref(),
@@ -461,4 +462,55 @@ fn the_page_about_options_is_current() {
         written == page,
         "docs/config.md is out of date: run with UPDATE=1 and look at the difference"
     );
+}
+
+mod any_file {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Lines that files consist of, so that many of the texts are YAML and some of them start.
+    fn line() -> impl Strategy<Value = String> {
+        let content = prop_oneof![
+            Just("deployment:".to_owned()),
+            Just("  admin:".to_owned()),
+            Just("    admin_key:".to_owned()),
+            Just("    - {name: a, key: '', role: admin}".to_owned()),
+            Just("  role_traditional: {config_provider: embedded}".to_owned()),
+            Just("apisix:".to_owned()),
+            Just("  node_listen: [9080, {port: 9081}]".to_owned()),
+            Just("  enable_admin: ${{A:=on}}".to_owned()),
+            Just("nginx_config: {http: {send_timeout: 1s}}".to_owned()),
+            "[ a-c:{}\\[\\]'\"$#~&*-]{0,12}",
+        ];
+        (0..3_usize, content)
+            .prop_map(|(indent, content)| format!("{}{content}\n", "  ".repeat(indent)))
+    }
+
+    proptest! {
+        #[test]
+        fn is_read_or_refused_with_a_reason(lines in prop::collection::vec(line(), 0..8)) {
+            let text = lines.concat();
+            if let Err(error) = read(&text) {
+                prop_assert!(!error.message.is_empty(), "{text}");
+                prop_assert!(error.line <= lines.len() as u64 + 1, "{text}: {error}");
+            }
+        }
+
+        #[test]
+        fn means_the_same_after_a_key_was_written(lines in prop::collection::vec(line(), 0..8)) {
+            let text = lines.concat();
+            if let Some(edited) = with_admin_keys(&text, &[(0, "KEY".into())]) {
+                let keys = |text: &str| {
+                    let tree = Node::parse(text).map_err(|error| error.reason).expect("YAML");
+                    let key = tree.at("deployment.admin.admin_key[0].key").map(Node::to_json);
+                    let others = tree.at("apisix").map(Node::to_json);
+                    (key, others)
+                };
+                let ((_, before), (key, after)) = (keys(&text), keys(&edited));
+                prop_assert_eq!(key, Some("KEY".into()));
+                prop_assert_eq!(before, after);
+            }
+        }
+    }
 }

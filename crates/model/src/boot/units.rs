@@ -16,6 +16,10 @@ use serde::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
+/// A number of seconds, whole or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
 /// A size in nginx's notation: `16384`, `16k`, `512m`, `1g`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
@@ -177,6 +181,16 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a number of seconds";
+        let read = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
+        deserializer
+            .deserialize_any(Textual { expected, read })
+            .map(Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a size such as 16384, 16k, 512m or 1g";
@@ -325,6 +339,20 @@ mod tests {
         }
         for (value, count) in [("4", Some(4)), (r#""4""#, Some(4)), (r#""four""#, None)] {
             check(value, count.map(Count).as_ref());
+        }
+    }
+
+    #[test]
+    fn reads_seconds() {
+        for (value, ms) in [
+            ("5", Some(5000)),
+            ("0.5", Some(500)),
+            ("-1", None),
+            ("1e300", None),
+            ("true", None),
+        ] {
+            let seconds = ms.map(|ms| Seconds(Duration::from_millis(ms)));
+            check(value, seconds.as_ref());
         }
     }
 

@@ -89,10 +89,7 @@ fn is_block(path: &str) -> bool {
 fn missing(option: &ConfigOption, node: &Node, default: Option<&Node>) -> Option<String> {
     let is_default = match default {
         Some(default) => default.is_same(node),
-        None => {
-            matches!(&node.value, Value::Null)
-                || matches!(&node.value, Value::Map(entries) if entries.is_empty())
-        }
+        None => asks_for_nothing(node),
     };
     let is_off = matches!(node.value, Value::Bool(false) | Value::Null);
     match option.status {
@@ -103,6 +100,16 @@ fn missing(option: &ConfigOption, node: &Node, default: Option<&Node>) -> Option
             Some(format!("has no effect yet: {missing}"))
         }
         Status::Never(instead) => Some(format!("has no effect: {instead}")),
+    }
+}
+
+/// Whether a value of an option without a default leaves it off.
+fn asks_for_nothing(node: &Node) -> bool {
+    match &node.value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Text(text) => text.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        _ => false,
     }
 }
 
@@ -188,6 +195,7 @@ mod tests {
             "apisix: {lua_module_hook: ~}",
             "apisix: ~",
             "discovery: {}",
+            "apisix: {disable_upstream_healthcheck: false}",
             "deployment: {admin: {enable_admin_ui: false}}",
         ];
         for text in texts {
