@@ -1,7 +1,7 @@
 //! `config.yaml`: from its text to checked settings.
 //!
-//! The order is the reference's: parse, put variables in ([`environment`]), lay over the defaults ([`merge`]), check by schema
-//! ([`schema`]), read ([`config`]), check what options mean together ([`listeners`], [`checks`]). What has no effect becomes a
+//! The order is the reference's: parse, put variables in (`environment`), lay over the defaults (`merge`), check by schema
+//! (`schema`), read (`config`), check what options mean together (`listeners`, `checks`). What has no effect becomes a
 //! warning, by the table of [`OPTIONS`]. Reads no file and no environment itself.
 
 mod admin_key;
