@@ -134,8 +134,8 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
             }
         });
         match after {
-            Some(After::Keep) => worker.give_back(exchange),
-            Some(other) => {
+            Ok(After::Keep) => worker.give_back(exchange),
+            Ok(other) => {
                 worker.give_back(exchange);
                 let is_unread = unread.take().map(|buffer| worker.buffers.give_back(buffer));
                 // Closing over bytes nobody read resets the connection, and the answer may be lost with it.
@@ -145,20 +145,23 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
                     other
                 };
             }
-            // A panic: the exchange is in an unknown state and not used again.
-            None => return After::Drop,
+            // The exchange is in an unknown state and not used again.
+            Err(Panicked(after)) => return after,
         }
     }
 }
 
-/// One request; `None` after a panic.
+/// A request ended in a panic; what becomes of its connection.
+struct Panicked(After);
+
+/// One request.
 async fn serve_request(
     worker: &Rc<Worker>,
     client: &Client,
     exchange: &mut Exchange,
-) -> Option<After> {
+) -> Result<After, Panicked> {
     if let Err(failure) = read_head(worker, client, exchange).await {
-        return Some(refuse_head(worker, client, exchange, failure).await);
+        return Ok(refuse_head(worker, client, exchange, failure).await);
     }
     client.requests.set(client.requests.get() + 1);
     let outcome = {
@@ -173,16 +176,18 @@ async fn serve_request(
         })
         .await
     };
-    if outcome.is_none() {
-        worker.stats.panicked();
-        tracing::error!(client = %client.peer, "a request ended in a panic");
-        if !exchange.has_answered {
-            // Best effort: the connection is dropped either way.
-            let _unsent = reply::page(worker, client, exchange, 500, After::Close).await;
-        }
-        finish::log(worker, client, exchange, None);
+    if let Some(after) = outcome {
+        return Ok(after);
     }
-    outcome
+    worker.stats.panicked();
+    tracing::error!(client = %client.peer, "a request ended in a panic");
+    let after = if exchange.has_answered {
+        After::Drop
+    } else {
+        reply::page(worker, client, exchange, 500, After::Linger).await
+    };
+    finish::log(worker, client, exchange, None);
+    Err(Panicked(after))
 }
 
 /// Why no request head was read.
@@ -280,5 +285,63 @@ async fn linger(worker: &Rc<Worker>, client: &Client) {
         .await
     {
         worker.buffers.give_back(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+        sync::Arc,
+    };
+
+    use lockgate_net::dns::{DnsOptions, Resolver};
+    use lockgate_router::Mode;
+    use lockgate_snapshot::{Compiler, Published, Settings};
+    use lockgate_upstream::{Compile, Defaults};
+
+    use crate::{Options, Phase, Workers};
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_ends_nothing_but_its_request() {
+        let upstream = Compile {
+            resolver: Resolver::new(DnsOptions::default()),
+            defaults: Defaults::default(),
+            workers: 1,
+            trusted: None,
+        };
+        let mut compiler = Compiler::new(Settings {
+            router: Mode::HostUri,
+            upstream,
+        });
+        let options = Options {
+            listen: vec![([127, 0, 0, 1], 0).into()],
+            ..Options::default()
+        };
+        let published = Arc::new(Published::new(compiler.snapshot()));
+        let workers = Workers::start(options, published, None).expect("workers");
+        let address = workers.addresses()[0];
+        let ask = |path: &str| {
+            let mut stream = TcpStream::connect(address).expect("connected");
+            let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nbehind");
+            stream.write_all(text.as_bytes()).expect("sent");
+            stream.shutdown(std::net::Shutdown::Write).expect("open");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("a clean end");
+            answer
+        };
+        for panics in 1..=3 {
+            let answer = ask("/panic");
+            assert!(
+                answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
+                "{answer}"
+            );
+            assert!(answer.contains("<title>500 Internal Server Error</title>"));
+            assert!(ask("/").starts_with("HTTP/1.1 404 "));
+            assert_eq!(workers.counts().panics, panics);
+        }
+        workers.enter(Phase::Stop);
+        workers.join();
     }
 }

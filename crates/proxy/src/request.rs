@@ -45,6 +45,8 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
         finish::log(worker, client, exchange, None);
         return after;
     }
+    #[cfg(test)]
+    assert_ne!(exchange.uri(), b"/panic", "what the test asks for");
     crate::real_ip::find(worker.options(), client, exchange);
     let snapshot = worker.snapshot();
     let mut params = std::mem::take(&mut exchange.params);
