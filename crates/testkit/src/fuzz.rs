@@ -89,7 +89,8 @@ pub fn request_head(data: &[u8]) {
                 )
             );
         }
-        (Ok(None), Ok(None)) | (Err(_), Err(_)) => {}
+        // Of a head that came in pieces nothing is read before its empty line is there.
+        (Ok(None) | Err(_), Ok(None)) | (Err(_), Err(_)) => {}
         _ => panic!("a cut changes the outcome: {at_once:?} {in_pieces:?}"),
     }
     let naive = naive::request(&whole);
@@ -156,7 +157,8 @@ pub fn response_head(data: &[u8]) {
                 (b.status(), b.reason(), b.framing(), b.keeps_alive())
             );
         }
-        (Ok(None), Ok(None)) | (Err(_), Err(_)) => {}
+        // Of a head that came in pieces nothing is read before its empty line is there.
+        (Ok(None) | Err(_), Ok(None)) | (Err(_), Err(_)) => {}
         _ => panic!("a cut changes the outcome: {at_once:?} {in_pieces:?}"),
     }
     if let Ok(Some((head, rest))) = at_once {

@@ -41,12 +41,13 @@ impl Head {
             .collect()
     }
 
-    /// How the body of a request ends; `None` where the fields contradict each other.
+    /// How the body of a message ends that has one; `None` where the fields contradict each other.
     pub fn ends(&self) -> Option<Ends> {
-        let is_old = self
-            .start
-            .last()
-            .is_some_and(|version| version == b"HTTP/1.0");
+        // The version stands first in a response and last in a request.
+        let is_old = [self.start.first(), self.start.get(2)]
+            .into_iter()
+            .flatten()
+            .any(|word| word == b"HTTP/1.0");
         match (
             self.all("content-length").as_slice(),
             self.all("transfer-encoding").as_slice(),
