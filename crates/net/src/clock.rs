@@ -12,7 +12,7 @@ use std::{
 #[derive(Debug)]
 pub struct Clock {
     base: Instant,
-    base_unix: Duration,
+    base_unix: Cell<Duration>,
     recent: Cell<u64>,
 }
 
@@ -25,14 +25,21 @@ impl Default for Clock {
 impl Clock {
     /// A clock that begins to count here.
     pub fn new() -> Self {
-        let base_unix = SystemTime::now()
+        let clock = Self {
+            base: Instant::now(),
+            base_unix: Cell::default(),
+            recent: Cell::new(0),
+        };
+        clock.follow();
+        clock
+    }
+
+    /// Takes over what the system's clock says: it is set, and it runs on while the machine sleeps.
+    pub fn follow(&self) {
+        let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        Self {
-            base: Instant::now(),
-            base_unix,
-            recent: Cell::new(0),
-        }
+        self.base_unix.set(unix.saturating_sub(self.base.elapsed()));
     }
 
     /// Reads the clock: microseconds since the start.
@@ -49,15 +56,28 @@ impl Clock {
         self.recent.get()
     }
 
-    /// Wall time of a reading, since the Unix epoch.
-    ///
-    /// Steps of the system's clock after the start are not followed; [`Self::new`] anew to do so.
+    /// Wall time of a reading, since the Unix epoch, as of the last [`Self::follow`].
     pub fn unix(&self, micros: u64) -> Duration {
-        self.base_unix + Duration::from_micros(micros)
+        self.base_unix.get() + Duration::from_micros(micros)
     }
 
     /// The reading as an [`Instant`].
     pub fn instant(&self, micros: u64) -> Instant {
         self.base + Duration::from_micros(micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_clock_of_the_system() {
+        let clock = Clock::new();
+        clock.base_unix.set(Duration::from_secs(1));
+        assert_eq!(clock.unix(2_000_000), Duration::from_secs(3));
+        clock.follow();
+        let system = SystemTime::now().duration_since(UNIX_EPOCH).expect("later");
+        assert!(clock.unix(clock.tick()).abs_diff(system) < Duration::from_secs(1));
     }
 }

@@ -232,6 +232,7 @@ async fn drain(worker: &Rc<Worker>, phase: &mut watch::Receiver<Phase>) {
 async fn sweep_pool(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
+        worker.clock.follow();
         worker.pool.sweep(worker.clock.tick());
     }
 }
