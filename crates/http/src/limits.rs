@@ -26,5 +26,11 @@ pub const TRAILER_BYTES: usize = 8 * 1024;
 /// Most interim (1xx) responses before the final one.
 pub const INTERIM_RESPONSES: usize = 16;
 
+/// Most idle connections of one worker, whatever the upstreams allow.
+///
+/// Upstreams are many, and one with TLS has kept connections for each name that clients ask for: without a bound the
+/// clients could use up the process's file descriptors (the reference's `worker_rlimit_nofile` is 20480).
+pub const IDLE_CONNECTIONS: usize = 4096;
+
 /// Largest chunk and largest Content-Length, in bytes: beyond it sums could overflow.
 pub const LENGTH_MAX: u64 = i64::MAX as u64;

@@ -4,9 +4,14 @@
 //! still open is known without a system call from what the runtime has seen; what it has not seen yet shows when the
 //! connection is used, and the caller tries once more with a new one.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use lockgate_net::stream::Stream;
+
+use crate::limits;
 
 /// A connection to an upstream.
 #[derive(Debug)]
@@ -32,6 +37,7 @@ pub struct Keep {
 #[derive(Debug, Default)]
 pub struct Pool {
     idle: RefCell<HashMap<u64, Vec<Idle>, foldhash::fast::FixedState>>,
+    count: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -52,6 +58,7 @@ impl Pool {
             until,
         }) = kept.pop()
         {
+            self.count.set(self.count.get() - 1);
             if until > now && connection.stream.is_quiet() {
                 connection.requests += 1;
                 return Some(connection);
@@ -70,6 +77,10 @@ impl Pool {
         let kept = idle.entry(key).or_default();
         if kept.len() >= keep.size {
             kept.remove(0);
+        } else if self.count.get() < limits::IDLE_CONNECTIONS {
+            self.count.set(self.count.get() + 1);
+        } else {
+            return;
         }
         kept.push(Idle {
             connection,
@@ -79,15 +90,18 @@ impl Pool {
 
     /// Closes what is too old or was closed by the other side.
     pub fn sweep(&self, now: u64) {
+        let mut count = 0;
         self.idle.borrow_mut().retain(|_, kept| {
             kept.retain(|idle| idle.until > now && idle.connection.stream.is_quiet());
+            count += kept.len();
             !kept.is_empty()
         });
+        self.count.set(count);
     }
 
     /// Idle connections in all.
     pub fn len(&self) -> usize {
-        self.idle.borrow().values().map(Vec::len).sum()
+        self.count.get()
     }
 
     /// Whether no connection is kept.
@@ -139,6 +153,20 @@ mod tests {
         assert_eq!(pool.take(1, 0).expect("kept").requests, 3);
         assert!(pool.take(1, 100).is_none(), "too old");
         assert!(pool.is_empty());
+    }
+
+    #[tokio::test]
+    async fn keeps_no_more_in_all_than_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("free port");
+        let pool = Pool::default();
+        pool.count.set(limits::IDLE_CONNECTIONS);
+        let (connection, _far) = connected(&listener).await;
+        pool.keep(1, connection, KEEP, 0);
+        assert!(pool.take(1, 0).is_none());
+        pool.sweep(0);
+        let (connection, _far) = connected(&listener).await;
+        pool.keep(1, connection, KEEP, 0);
+        assert!(pool.take(1, 0).is_some() && pool.is_empty());
     }
 
     #[tokio::test]

@@ -136,7 +136,7 @@ pub(crate) async fn forward(
         return reply::page(worker, client, exchange, 503, After::Keep).await;
     }
     let mut tried = Tried::default();
-    let mut retries = upstream.retries(&nodes);
+    let mut retries = upstream.retries(&nodes).min(limits::RETRIES);
     loop {
         let Some(node) = nodes.pick(worker.id, &mut tried) else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");

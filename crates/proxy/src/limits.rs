@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Same as pingora's retry buffer; nginx keeps the whole body, on disk if need be.
 pub(crate) const REPLAY_BYTES: usize = 64 * 1024;
 
+/// Most further attempts of one request, whatever its upstream asks for: a lone dead node would be asked without end.
+pub(crate) const RETRIES: u32 = 100;
+
 /// Bytes of a request body that are read and thrown away so that a connection can live on after an early answer.
 pub(crate) const DISCARD_BYTES: u64 = 256 * 1024;
 

@@ -144,6 +144,17 @@ fn retries_are_as_many_as_the_upstream_says() {
 }
 
 #[test]
+fn a_lone_dead_node_is_not_asked_without_end() {
+    let dead = Origin::saying("x");
+    let mut stored = upstream(&[&dead]);
+    stored["retries"] = json!(1_000_000_000);
+    drop(dead);
+    let gateway = gateway(&stored);
+    assert_eq!(gateway.get("/").status(), 502);
+    assert_eq!(gateway.log_line().matches("502").count(), 102);
+}
+
+#[test]
 fn no_attempt_begins_when_the_time_for_all_is_over() {
     let silent = || {
         Origin::start(|connection| {

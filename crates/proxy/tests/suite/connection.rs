@@ -1,5 +1,7 @@
 //! Connections of clients: kept, pipelined, ended.
 
+use std::time::Duration;
+
 use lockgate_proxy::Phase;
 use lockgate_testkit::{Gateway, Origin, Setup, eventually};
 
@@ -167,6 +169,24 @@ fn draining_ends_idle_connections_and_finishes_requests() {
     release();
     assert_eq!(busy.response().field("connection"), Some("close"));
     assert_eq!(busy.rest(), b"");
+    eventually("the workers have ended", || gateway.is_done());
+}
+
+#[test]
+fn draining_takes_no_longer_than_its_time() {
+    let origin = Origin::start(|connection| {
+        connection.request();
+        connection.rest();
+    });
+    let gateway = Setup::new()
+        .put("routes/1", &route("/*", &origin))
+        .with(|setup| setup.options.drain_timeout = Duration::from_millis(100))
+        .start();
+    let mut client = gateway.client();
+    client.send(GET);
+    eventually("the request arrived", || origin.requests().len() == 1);
+    gateway.enter(Phase::Drain);
+    assert_eq!(client.rest(), b"");
     eventually("the workers have ended", || gateway.is_done());
 }
 

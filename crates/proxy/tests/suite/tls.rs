@@ -126,6 +126,28 @@ fn bodies_pass_both_ways() {
 }
 
 #[test]
+fn tunnels_pass_too() {
+    let origin = Origin::start_tls(&Certificate::of(&["a.test"]), |connection| {
+        connection.request();
+        connection.send(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nearly",
+        );
+        let bytes = connection.bytes(100_000);
+        connection.send(bytes);
+        connection.finish();
+    });
+    let mut route = upstream(&origin, &json!({}));
+    route["enable_websocket"] = json!(true);
+    let gateway = Setup::new().put("routes/1", &route).start();
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(client.head().status(), 101);
+    assert_eq!(client.bytes(5), b"early");
+    client.send([b'x'; 100_000]);
+    assert_eq!(client.rest(), [b'x'; 100_000]);
+}
+
+#[test]
 fn an_origin_without_tls_is_a_502() {
     for script in [
         (|connection| {
