@@ -7,6 +7,7 @@
 //! Where the system allows it, each page has a network of its own, so that the default ports are free.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use std::{
 };
 
 /// How long the session of one page may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// One typed command and what must come out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,15 +39,13 @@ fn steps(page: &str) -> Vec<Step> {
                 ..Step::default()
             });
         } else if let Some(step) = steps.last_mut().filter(|_| is_console) {
-            match line.strip_prefix('>').filter(|_| step.expected.is_empty()) {
-                Some(more) => {
-                    step.command.push_str(more.strip_prefix(' ').unwrap_or(more));
-                    step.command.push('\n');
-                }
-                None => {
-                    step.expected.push_str(line);
-                    step.expected.push('\n');
-                }
+            if let Some(more) = line.strip_prefix('>').filter(|_| step.expected.is_empty()) {
+                step.command
+                    .push_str(more.strip_prefix(' ').unwrap_or(more));
+                step.command.push('\n');
+            } else {
+                step.expected.push_str(line);
+                step.expected.push('\n');
             }
         }
     }
@@ -110,7 +109,7 @@ fn run(name: &str, page: &str) -> Vec<String> {
     let mut script = String::from("ip link set lo up 2>/dev/null\n");
     for (number, step) in steps.iter().enumerate() {
         script.push_str(&step.command);
-        script.push_str(&format!("printf '\\n{}\\n'\n", mark(number)));
+        let _infallible = writeln!(script, "printf '\\n{}\\n'", mark(number));
     }
     // What was started in the background ends with the session.
     script.push_str("kill $(jobs -p) 2>/dev/null\nwait\n");
@@ -129,7 +128,10 @@ fn run(name: &str, page: &str) -> Vec<String> {
     let mut shell = command
         .arg(&script_path)
         .current_dir(&home)
-        .env("PATH", format!("{}:{path}", binary.parent().expect("a folder").display()))
+        .env(
+            "PATH",
+            format!("{}:{path}", binary.parent().expect("a folder").display()),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

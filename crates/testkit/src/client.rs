@@ -107,6 +107,9 @@ impl Client {
     }
 
     /// Ends the sending direction.
+    ///
+    /// # Panics
+    /// The connection is gone.
     pub fn finish(&mut self) -> &mut Self {
         self.source
             .stream
@@ -116,6 +119,9 @@ impl Client {
     }
 
     /// Closes the connection with a reset.
+    ///
+    /// # Panics
+    /// The system refuses the option.
     pub fn reset(self) {
         SockRef::from(&self.source.stream)
             .set_linger(Some(Duration::ZERO))

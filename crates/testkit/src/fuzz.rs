@@ -16,8 +16,11 @@ use lockgate_net::buffer::Buffer;
 
 use crate::naive::{self, Ends};
 
+/// What a target does with its input.
+pub type Target = fn(&[u8]);
+
 /// Every target by the name of its file and of its corpus.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("request_head", request_head),
     ("response_head", response_head),
     ("chunked", chunked),
