@@ -32,6 +32,16 @@ pub struct Author {
     pub address: String,
 }
 
+impl Author {
+    /// The store itself, when it removes a key whose time has come.
+    pub fn expiry() -> Self {
+        Self {
+            name: "expiry".to_owned(),
+            address: String::new(),
+        }
+    }
+}
+
 /// What must hold for a write to happen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Expect {
@@ -111,7 +121,7 @@ pub struct Batch {
 
 /// A running watch. Dropping it ends it.
 pub trait Watch: Send {
-    /// Waits for the next changes.
+    /// Waits for the next changes. Dropping the future loses none.
     ///
     /// # Errors
     /// [`StoreError::Compacted`] when the watcher fell behind what is kept: list again and start over.
@@ -127,16 +137,24 @@ pub trait Store: Send + Sync + 'static {
     /// Reads all keys that start with `prefix` (`""` for the whole store, `routes/` for one kind).
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>>;
 
-    /// Writes one key, durably.
+    /// Writes one key, durably. Dropped after it has been polled, the write may still happen.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the precondition does not hold; nothing is written then.
+    /// [`StoreError::Unavailable`] when nobody can say that it happened: a look at the key tells.
     fn put(&self, put: Put) -> BoxFuture<'_, Result<Written, StoreError>>;
 
     /// Removes one key, durably. `previous` is `None` where there was none; no revision is used up then.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] as for [`Self::put`].
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Written, StoreError>>;
 
-    /// Watches every change after `revision`, that one excluded.
+    /// Watches every change after the revision `after`, that one excluded. A write that has been answered is there to be
+    /// watched.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] when changes after it are no longer kept, as after a restart of the store: list first.
     fn watch(&self, after: Revision) -> Result<Box<dyn Watch>, StoreError>;
 }
 

@@ -3,8 +3,10 @@
 //! Keys are the reference's etcd keys without the prefix (`routes/1`, `consumers/jack/credentials/a`); values are opaque
 //! bytes (JSON text written by `admin`). Nothing here knows what a route is. A write is durable when its future resolves.
 
+mod clock;
 mod contract;
 
+pub use clock::{Clock, ManualClock, SystemClock, Wake};
 pub use contract::{
     Author, Batch, BoxFuture, Change, Delete, Entry, Expect, Listing, Put, Revision, Store,
     StoreError, Watch, Written,
