@@ -5,9 +5,12 @@
 
 mod clock;
 mod contract;
+mod embedded;
+mod limits;
 
 pub use clock::{Clock, ManualClock, SystemClock, Wake};
 pub use contract::{
     Author, Batch, BoxFuture, Change, Delete, Entry, Expect, Listing, Put, Revision, Store,
     StoreError, Watch, Written,
 };
+pub use embedded::{Embedded, EmbeddedOptions, HistoryLimits, HistoryOf, HistoryQuery, Record};
