@@ -1,23 +1,21 @@
 //! From a matched route to an answer: node, connection, attempt, another attempt.
 
-use std::{io, net::SocketAddr, pin::pin, task::Poll, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
-use lockgate_http::{head::HeadError, pool::Connection, request::Method, response::Asked};
-use lockgate_net::{buffer::Buffer, stream::Stream};
+use lockgate_http::{head::HeadError, pool::Connection};
+use lockgate_net::stream::Stream;
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, PassHost, Tried, Upstream};
 use thiserror::Error;
 
 use crate::{
+    call::Call,
     client::{After, Client},
     exchange::{Attempt, Exchange},
     head,
-    io::{Bytes, IoFailure, Size, poll_read, write_all},
+    io::IoFailure,
     limits, reply,
     request::Matched,
-    respond::{self, Relayed},
-    tunnel,
-    upload::{Progress, pump},
     worker::Worker,
 };
 
@@ -104,10 +102,10 @@ impl Failure {
 
 /// Times of one attempt.
 #[derive(Debug, Clone, Copy)]
-struct Timeouts {
-    connect: Duration,
-    send: Duration,
-    read: Duration,
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) send: Duration,
+    pub(crate) read: Duration,
 }
 
 /// Sends the request to a node of `upstream` and the response to the client.
@@ -296,314 +294,5 @@ async fn connect(
             stream,
             requests: 1,
         }),
-    }
-}
-
-/// One request on one connection.
-struct Call<'a> {
-    worker: &'a Worker,
-    client: &'a Client,
-    route: &'a Route,
-    upstream: &'a Upstream,
-    node: &'a Node,
-    times: Timeouts,
-    key: u64,
-}
-
-impl Call<'_> {
-    async fn run(&self, exchange: &mut Exchange, connection: Connection) -> Result<After, Failure> {
-        let (worker, client) = (self.worker, self.client);
-        // A tunnel has room for one thing behind the head: its bytes.
-        let is_upgrade = self.route.allows_websocket
-            && exchange.request.wants_upgrade()
-            && exchange.upload.is_read();
-        let mut out = std::mem::take(&mut exchange.out);
-        out.clear();
-        head::write_request(
-            worker,
-            client,
-            exchange,
-            self.upstream,
-            self.node,
-            is_upgrade,
-            &mut out,
-        );
-        let mut tail = Vec::new();
-        let framed = exchange.upload.frame(&mut out, &mut tail);
-        let (first, later) = exchange.upload.parts(exchange.unread.as_ref());
-        let sent = match framed {
-            Ok(()) => {
-                let parts = [&out, first, later, &tail];
-                write_all(
-                    &connection.stream,
-                    &client.deadline,
-                    self.times.send,
-                    &parts,
-                )
-                .await
-                .map_err(Failure::Send)
-            }
-            Err(failure) => Err(failure),
-        };
-        exchange.out = out;
-        sent?;
-        if !exchange.upload.is_read() {
-            // Rare and large: its state need not lie in every request's.
-            return Box::pin(self.stream(exchange, connection)).await;
-        }
-        let asked = Asked {
-            is_head: exchange.request.method() == Method::Head,
-            is_upgrade,
-        };
-        let rest = self
-            .receive_head(
-                exchange,
-                &connection.stream,
-                asked,
-                exchange.unread.is_none(),
-            )
-            .await?;
-        let mut upload = std::mem::take(&mut exchange.upload);
-        upload.finish(exchange.unread.as_mut());
-        exchange.upload = upload;
-        if exchange.response.status() == 101 {
-            return Ok(Box::pin(tunnel::run(
-                worker,
-                client,
-                exchange,
-                connection,
-                rest,
-                self.times.read,
-            ))
-            .await);
-        }
-        let keeps_alive = self.keeps_alive(exchange, true);
-        let relayed = self
-            .relay(exchange, &connection.stream, rest, keeps_alive)
-            .await;
-        if relayed == Relayed::UpstreamBroke && !exchange.has_answered {
-            return Err(Failure::BadResponseBody);
-        }
-        Ok(self.conclude(exchange, connection, relayed, keeps_alive))
-    }
-
-    /// Sends a long body while the answer may come already.
-    async fn stream(
-        &self,
-        exchange: &mut Exchange,
-        connection: Connection,
-    ) -> Result<After, Failure> {
-        let (worker, client) = (self.worker, self.client);
-        let deadline = worker.deadlines.add();
-        let progress = Progress::default();
-        let mut upload = std::mem::take(&mut exchange.upload);
-        // All of the first read is body: there is more to come.
-        if let Some(emptied) = upload.begin_streaming(exchange.unread.take()) {
-            worker.buffers.give_back(emptied);
-        }
-        let expects_continue = exchange.request.expects_continue();
-        let asked = Asked {
-            is_head: exchange.request.method() == Method::Head,
-            is_upgrade: false,
-        };
-        let send = self.times.send;
-        let (outcome, keeps_alive) = {
-            let mut sending = pin!(pump(
-                worker,
-                client,
-                &mut upload,
-                &connection.stream,
-                &deadline,
-                expects_continue,
-                send,
-                &progress
-            ));
-            let mut answering = pin!(async {
-                let rest = self
-                    .receive_head(exchange, &connection.stream, asked, false)
-                    .await?;
-                let keeps_alive = self.keeps_alive(exchange, progress.is_sent.get());
-                Ok((
-                    self.relay(exchange, &connection.stream, rest, keeps_alive)
-                        .await,
-                    keeps_alive,
-                ))
-            });
-            let mut is_sending = true;
-            let outcome: Result<_, Failure> = std::future::poll_fn(|context| {
-                if is_sending && let Poll::Ready(sent) = sending.as_mut().poll(context) {
-                    is_sending = false;
-                    match sent {
-                        // The node may have answered and closed: what it said counts.
-                        Ok(()) | Err(Failure::Send(IoFailure::Broken(_))) => {}
-                        Err(failure) => return Poll::Ready(Err(failure)),
-                    }
-                }
-                if is_sending {
-                    // The time to answer runs from the end of the request.
-                    client.deadline.set(self.times.read);
-                }
-                answering.as_mut().poll(context)
-            })
-            .await;
-            match outcome {
-                Ok((relayed, keeps_alive)) => (Ok(relayed), keeps_alive),
-                Err(failure) => (Err(failure), false),
-            }
-        };
-        exchange.upload = upload;
-        exchange.unread = progress.rest.take();
-        match outcome {
-            // The answer had begun; the client's fault ends it.
-            Err(_) if exchange.has_answered => Ok(After::Drop),
-            Err(failure) => Err(failure),
-            Ok(Relayed::UpstreamBroke) if !exchange.has_answered => Err(Failure::BadResponseBody),
-            Ok(relayed) => {
-                let is_sent = progress.is_sent.get();
-                let relayed = if relayed == Relayed::Whole && !is_sent {
-                    Relayed::WholeLast
-                } else {
-                    relayed
-                };
-                let after = self.conclude(exchange, connection, relayed, keeps_alive);
-                Ok(if after == After::Close && !is_sent {
-                    After::Linger
-                } else {
-                    after
-                })
-            }
-        }
-    }
-
-    /// Waits for the head of the final response; returns what was read behind it.
-    async fn receive_head(
-        &self,
-        exchange: &mut Exchange,
-        stream: &Stream,
-        asked: Asked,
-        watches_client: bool,
-    ) -> Result<Option<Buffer>, Failure> {
-        let worker = self.worker;
-        let mut interim = 0;
-        let mut watches_client = watches_client;
-        exchange.response.clear();
-        loop {
-            let bytes = self.wait(stream, &mut watches_client).await?;
-            let Bytes::Some(mut buffer) = bytes else {
-                return Err(Failure::Closed);
-            };
-            let now = worker.clock.tick();
-            let is_complete = loop {
-                match exchange.response.feed(&mut buffer, asked) {
-                    Ok(true) if exchange.response.is_interim() => {
-                        interim += 1;
-                        if interim > lockgate_http::limits::INTERIM_RESPONSES {
-                            return Err(Failure::Interim);
-                        }
-                        exchange.response.clear();
-                        if buffer.is_empty() {
-                            break false;
-                        }
-                    }
-                    Ok(is_complete) => break is_complete,
-                    Err(error) => return Err(Failure::BadHead(error)),
-                }
-            };
-            let rest = if buffer.is_empty() {
-                worker.buffers.give_back(buffer);
-                None
-            } else {
-                Some(buffer)
-            };
-            if is_complete {
-                if let Some(attempt) = exchange.attempts.last_mut() {
-                    attempt.header_us = Some(now - attempt.began);
-                    attempt.status = exchange.response.status();
-                }
-                return Ok(rest);
-            }
-        }
-    }
-
-    async fn relay(
-        &self,
-        exchange: &mut Exchange,
-        stream: &Stream,
-        rest: Option<Buffer>,
-        keeps_alive: bool,
-    ) -> Relayed {
-        let side = respond::Upstream {
-            stream,
-            deadline: &self.client.deadline,
-            read_timeout: self.times.read,
-            name: &self.node.address,
-        };
-        respond::relay(self.worker, self.client, exchange, &side, rest, keeps_alive).await
-    }
-
-    /// Whether the client's connection can carry another request after this response.
-    fn keeps_alive(&self, exchange: &Exchange, is_body_read: bool) -> bool {
-        is_body_read
-            && exchange.request.keeps_alive()
-            && !self.worker.is_draining()
-            && !self.worker.options().keepalive_timeout.is_zero()
-            && respond::has_end(exchange)
-    }
-
-    /// Puts the connection where it belongs and says what becomes of the client's.
-    fn conclude(
-        &self,
-        exchange: &mut Exchange,
-        connection: Connection,
-        relayed: Relayed,
-        keeps_alive: bool,
-    ) -> After {
-        let now = self.worker.clock.tick();
-        if let Some(attempt) = exchange.attempts.last_mut() {
-            attempt.response_us = Some(now - attempt.began);
-        }
-        match relayed {
-            Relayed::Whole => {
-                self.worker
-                    .pool
-                    .keep(self.key, connection, self.upstream.keep(), now);
-            }
-            Relayed::WholeLast => {}
-            Relayed::UpstreamBroke | Relayed::ClientGone => return After::Drop,
-        }
-        if keeps_alive {
-            After::Keep
-        } else {
-            After::Close
-        }
-    }
-
-    /// Waits for the upstream to say something, and notices when the client goes away meanwhile.
-    async fn wait(&self, stream: &Stream, watches_client: &mut bool) -> Result<Bytes, Failure> {
-        let deadline = &self.client.deadline;
-        let mut is_armed = false;
-        let read = deadline
-            .guard(|context| {
-                let polled = poll_read(stream, context, &self.worker.buffers, Size::Large);
-                if let Poll::Ready(read) = polled {
-                    return Poll::Ready(read.map_err(Failure::Receive));
-                }
-                if *watches_client
-                    && let Poll::Ready(is_gone) = self.client.stream.poll_ended(context)
-                {
-                    if is_gone {
-                        return Poll::Ready(Err(Failure::ClientGone));
-                    }
-                    // The next request is on its way already; what comes behind it cannot be seen.
-                    *watches_client = false;
-                }
-                if !is_armed {
-                    deadline.set(self.times.read);
-                    is_armed = true;
-                }
-                Poll::Pending
-            })
-            .await;
-        read.unwrap_or(Err(Failure::ReceiveTimeout))
     }
 }

@@ -4,6 +4,7 @@
 //! `client.rs` (a connection) and `request.rs` (a request, as a table).
 
 mod access_log;
+mod call;
 mod client;
 mod date;
 mod exchange;

@@ -32,7 +32,7 @@ const NOT_FOUND: Reply<'static> = Reply {
 /// |---|---|
 /// | path and host in normal form, the real client | `normalize.rs`, `real_ip.rs` |
 /// | route | `lockgate_router` |
-/// | upstream, node, connection, response | `forward.rs`, `respond.rs` |
+/// | upstream, node, connection, response | `forward.rs`, `call.rs`, `respond.rs` |
 /// | log | `finish.rs` |
 pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exchange) -> After {
     exchange.began = worker.clock.tick();

@@ -332,7 +332,7 @@ fn a_body_too_long_to_read_away_ends_the_connection() {
     let mut client = gateway.client();
     let answer = client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin");
     assert_eq!((answer.status(), answer.closes()), (404, true));
-    assert!(client.send([b'x'; 100_000]).ends_cleanly());
+    assert!(client.send(vec![b'x'; 100_000]).ends_cleanly());
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! The data plane end to end: real sockets, scripted origins, exact bytes.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that looks in the wrong place fails, as it should"
+)]
+
 mod allocations;
 mod alone;
 mod balancing;

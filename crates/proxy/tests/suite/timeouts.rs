@@ -103,7 +103,7 @@ fn a_client_that_does_not_read_is_given_up() {
     let origin = Origin::start(|connection| {
         connection.request();
         connection.send("HTTP/1.1 200 OK\r\n\r\n");
-        while connection.send([b'x'; 64 * 1024]) {}
+        while connection.send(vec![b'x'; 64 * 1024]) {}
     });
     let gateway = started(&origin, |setup| setup.options.send_timeout = SHORT);
     let mut client = Client::connect_narrow(gateway.address, 4096);
@@ -169,7 +169,7 @@ fn a_node_that_does_not_read_is_a_504() {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
     let mut sender = client.copy();
     std::thread::scope(|scope| {
-        scope.spawn(move || while sender.try_send([b'x'; 64 * 1024]).is_ok() {});
+        scope.spawn(move || while sender.try_send(vec![b'x'; 64 * 1024]).is_ok() {});
         assert_eq!(client.response().status(), 504);
         client.close();
         release();

@@ -143,8 +143,8 @@ fn tunnels_pass_too() {
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.head().status(), 101);
     assert_eq!(client.bytes(5), b"early");
-    client.send([b'x'; 100_000]);
-    assert_eq!(client.rest(), [b'x'; 100_000]);
+    client.send(vec![b'x'; 100_000]);
+    assert_eq!(client.rest(), vec![b'x'; 100_000]);
 }
 
 #[test]
