@@ -3,9 +3,12 @@
 //! A current weight steps down by the greatest common divisor; in each step every node with at least that weight has its
 //! turn. Weights 5, 1, 1 give `a a a a a b c`, unlike nginx's smooth order.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// Nodes by weight, and where the round stands.
@@ -21,6 +24,8 @@ pub(crate) struct Cycle {
 #[derive(Debug)]
 pub(crate) struct Positions {
     workers: usize,
+    /// Where the first worker begins, before it is divided by the number of nodes.
+    start: u64,
     by_worker: OnceLock<Box<[Position]>>,
 }
 
@@ -36,6 +41,7 @@ impl Positions {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             workers,
+            start: RandomState::new().hash_one(workers),
             by_worker: OnceLock::new(),
         }
     }
@@ -72,14 +78,15 @@ impl Cycle {
         self.positions.clone()
     }
 
-    /// Place of the next node for a worker. The first comes by chance, so that workers do not all begin with the same.
+    /// Place of the next node for a worker. The first comes by chance, so that gateways do not all begin with the same, and
+    /// workers begin one behind the other: few requests spread over several workers still reach several nodes.
     #[inline]
     pub(crate) fn next(&self, worker: usize) -> Option<u32> {
         let position = self.positions.of(worker)?;
         let stored = position.load(Relaxed);
         let (mut last, mut current) = if stored == UNSET {
-            let chance = crate::node::hash_of(&(std::ptr::from_ref(position) as usize, worker));
-            ((chance % self.weights.len().max(1) as u64) as u32, self.max)
+            let start = self.positions.start.wrapping_add(worker as u64);
+            ((start % self.weights.len().max(1) as u64) as u32, self.max)
         } else {
             ((stored >> 32) as u32, stored as u32)
         };
@@ -135,6 +142,16 @@ mod tests {
                 .map(|_| char::from(b'a' + cycle.next(0).expect("a node") as u8))
                 .collect();
             assert_eq!(picked, order, "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn workers_begin_one_behind_the_other() {
+        for _ in 0..20 {
+            let cycle = Cycle::new(&[1, 1, 1], Arc::new(Positions::new(3)));
+            let mut first: Vec<u32> = (0..3).filter_map(|worker| cycle.next(worker)).collect();
+            first.sort_unstable();
+            assert_eq!(first, [0, 1, 2]);
         }
     }
 
