@@ -12,20 +12,42 @@ use lockgate_http::{
     request::RequestHead,
     response::{Asked, ResponseHead},
 };
+use lockgate_model::boot::{Boot, File, with_admin_keys};
 use lockgate_net::buffer::Buffer;
 
 use crate::naive::{self, Ends};
 
-/// What a target does with its input.
-pub type Target = fn(&[u8]);
+/// A function to fuzz.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Name of its file and of its corpus.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+    /// Whether the first byte of an input says where the rest is cut.
+    pub is_cut: bool,
+    /// How many mutations an ordinary test has time for.
+    pub mutations: usize,
+}
 
-/// Every target by the name of its file and of its corpus.
-pub const TARGETS: &[(&str, Target)] = &[
-    ("request_head", request_head),
-    ("response_head", response_head),
-    ("chunked", chunked),
-    ("expr", expr),
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    target("request_head", request_head, true, 20_000),
+    target("response_head", response_head, true, 20_000),
+    target("chunked", chunked, true, 20_000),
+    target("expr", expr, false, 10_000),
+    // Reading a whole configuration takes a millisecond.
+    target("config_yaml", config_yaml, false, 500),
 ];
+
+const fn target(name: &'static str, run: fn(&[u8]), is_cut: bool, mutations: usize) -> Target {
+    Target {
+        name,
+        run,
+        is_cut,
+        mutations,
+    }
+}
 
 /// Room for any input of a fuzzer.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -252,4 +274,28 @@ pub fn expr(data: &[u8]) {
             format.render(&request, &mut out);
         }
     }
+}
+
+/// Any text as `config.yaml`: reading it ends and never panics, what is refused says why, and a key is only ever written
+/// where the file keeps its meaning.
+///
+/// Input: the file. Variables of the environment are set when their name has an even length.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn config_yaml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let environment = |name: &str| name.len().is_multiple_of(2).then(|| "1".to_owned());
+    let file = File { name: "f", text };
+    match Boot::read(Some(file), &environment) {
+        Ok(boot) => assert!(
+            boot.warnings
+                .iter()
+                .all(|warning| !warning.message.is_empty())
+        ),
+        Err(error) => assert!(!error.message.is_empty()),
+    }
+    let _edited = with_admin_keys(text, &[(0, "KEY".to_owned())]);
 }
