@@ -323,6 +323,78 @@ fn refuses_what_the_reference_refuses() {
 }
 
 #[test]
+fn refuses_by_schema_in_the_words_of_the_reference() {
+    let cases = [
+        (
+            "apisix:\n  dns_resolver_valid: /apisix\n",
+            "config.yaml:2: failed to validate config: property \"apisix\" validation failed: \
+             property \"dns_resolver_valid\" validation failed: wrong type: expected integer, got string",
+        ),
+        (
+            "apisix:\n  trusted_addresses: 127.0.0.1\n",
+            "config.yaml:2: failed to validate config: property \"apisix\" validation failed: \
+             property \"trusted_addresses\" validation failed: wrong type: expected array, got string",
+        ),
+        (
+            "apisix: {trusted_addresses: []}",
+            "config.yaml:1: failed to validate config: property \"apisix\" validation failed: \
+             property \"trusted_addresses\" validation failed: expect array to have at least 1 items",
+        ),
+        (
+            "apisix:\n  trusted_addresses:\n    - 127.0.0.1\n    - 123\n",
+            "config.yaml:4: failed to validate config: property \"apisix\" validation failed: \
+             property \"trusted_addresses\" validation failed: failed to validate item 2: object matches none of the required",
+        ),
+        (
+            "apisix: {trusted_addresses: [127.0.0.0/33]}",
+            "config.yaml:1: failed to validate config: property \"apisix\" validation failed: \
+             property \"trusted_addresses\" validation failed: failed to validate item 1: object matches none of the required",
+        ),
+        (
+            "apisix: {lua_module_hook: example/my_hook}",
+            "config.yaml:1: failed to validate config: property \"apisix\" validation failed: \
+             property \"lua_module_hook\" validation failed: failed to match pattern \"^[a-zA-Z._-]+$\" with \"example/my_hook\"",
+        ),
+        (
+            "apisix: {data_encryption: {keyring: [qeddd145sfvddff3qedd]}}",
+            "config.yaml:1: failed to validate config: property \"apisix\" validation failed: \
+             property \"data_encryption\" validation failed: property \"keyring\" validation failed: \
+             object matches none of the required",
+        ),
+        (
+            "deployment:\n  etcd:\n    host: [127.0.0.1]\n",
+            "config.yaml:3: invalid deployment traditional configuration: property \"etcd\" validation failed: \
+             property \"host\" validation failed: failed to validate item 1: \
+             failed to match pattern \"^https?://\" with \"127.0.0.1\"",
+        ),
+        (
+            "deployment: {role: other}",
+            "config.yaml:1: failed to validate config: property \"deployment\" validation failed: \
+             property \"role\" validation failed: matches none of the enum values",
+        ),
+        (
+            "deployment: {role: data_plane}",
+            "config.yaml:1: invalid deployment data_plane configuration: property \"role_data_plane\" is required",
+        ),
+        (
+            "nginx_config:\n  envs:\n    - \"a\\nb\"\n",
+            "config.yaml:3: failed to validate config: property \"nginx_config\" validation failed: \
+             property \"envs\" validation failed: failed to validate item 1: failed to match pattern",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = read(text).map(drop).expect_err(text).to_string();
+        assert!(error.starts_with(expected), "{text}\n{error}");
+    }
+    for accepted in [
+        "apisix: {trusted_addresses: [127.0.0.1, 10.0.0.0/8, '::1', 'fe80::/10']}",
+        "apisix: {data_encryption: {keyring: qeddd145sfvddff3qeddd145sfvddff3}}",
+    ] {
+        read_embedded(accepted);
+    }
+}
+
+#[test]
 fn checks_ports_of_streams_as_the_reference_does() {
     let cases = [
         ("9100", None),

@@ -1,0 +1,99 @@
+//! The thread that writes the error log.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc::Receiver,
+    },
+};
+
+use anyhow::Context as _;
+
+use super::{
+    error::{Message, Target},
+    line,
+};
+
+/// The file behind the log.
+pub(super) struct Writer {
+    /// `None` for the standard error stream alone.
+    file: Option<(PathBuf, File)>,
+    dropped: Arc<AtomicU64>,
+    is_echoed: Arc<AtomicBool>,
+}
+
+impl Writer {
+    pub(super) fn open(
+        target: Target,
+        dropped: Arc<AtomicU64>,
+        is_echoed: Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
+        let file = match target {
+            Target::Stderr => None,
+            Target::File(path) => {
+                let file = append(&path)
+                    .with_context(|| format!("cannot open the error log {}", path.display()))?;
+                Some((path, file))
+            }
+        };
+        Ok(Self {
+            file,
+            dropped,
+            is_echoed,
+        })
+    }
+
+    /// Writes what comes until nobody can say any more.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        while let Ok(message) = messages.recv() {
+            match message {
+                Message::Line(line) => self.write(&line),
+                Message::Reopen => self.reopen(),
+                // Everything said earlier has been written by this thread.
+                Message::Flush(done) => drop(done.send(())),
+            }
+            let dropped = self.dropped.swap(0, Relaxed);
+            if dropped > 0 {
+                self.write(&format!(
+                    "{}lines were dropped: the disk cannot keep up, lines: {dropped}\n",
+                    line::head("alert")
+                ));
+            }
+        }
+    }
+
+    /// A full disk loses the line; there is nowhere left to say so.
+    fn write(&mut self, line: &str) {
+        let is_lost = match &mut self.file {
+            Some((_, file)) => file.write_all(line.as_bytes()).is_err(),
+            None => true,
+        };
+        if is_lost || self.is_echoed.load(Relaxed) {
+            let _closed = io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    fn reopen(&mut self) {
+        let Some((path, file)) = &mut self.file else {
+            return;
+        };
+        match append(path) {
+            Ok(new) => *file = new,
+            Err(error) => {
+                let line = format!(
+                    "{}cannot reopen the error log, error: {error}\n",
+                    line::head("error")
+                );
+                self.write(&line);
+            }
+        }
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}

@@ -1,0 +1,208 @@
+//! From the options of `config.yaml` to what each crate is told.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Role};
+use lockgate_model::boot::{AdminRole, Escape, RouterMode};
+use lockgate_net::dns::{DnsOptions, Resolver};
+use lockgate_proxy::{LogOptions, Options};
+use lockgate_router::Mode;
+use lockgate_snapshot::{Settings, Status};
+use lockgate_store::Store;
+use lockgate_upstream::{Compile, Defaults};
+
+use crate::{configuration::Configuration, version};
+
+/// What the workers are told. `listen` is where they are to listen, which depends on what the machine can do.
+pub(crate) fn proxy(configuration: &Configuration, listen: Vec<SocketAddr>) -> Options {
+    let (apisix, nginx) = (
+        &configuration.boot.config.apisix,
+        &configuration.boot.config.nginx_config,
+    );
+    let http = &nginx.http;
+    Options {
+        listen,
+        workers: workers(configuration),
+        server: version::server(apisix.enable_server_tokens),
+        show_upstream_status: apisix.show_upstream_status_in_response_header,
+        delete_uri_tail_slash: apisix.delete_uri_tail_slash,
+        header_timeout: http.client_header_timeout.0,
+        body_timeout: http.client_body_timeout.0,
+        send_timeout: http.send_timeout.0,
+        keepalive_timeout: http.keepalive_timeout.0,
+        max_body_bytes: http.client_max_body_size.0,
+        charset: Some(http.charset.clone()).filter(|charset| charset != "off"),
+        real_ip_from: http.real_ip_from.0.clone(),
+        real_ip_header: http.real_ip_header.to_ascii_lowercase(),
+        real_ip_recursive: http.real_ip_recursive.0,
+        trusted_addresses: apisix.trusted_addresses.0.clone(),
+        drain_timeout: nginx.worker_shutdown_timeout.0,
+    }
+}
+
+/// How many workers there are.
+pub(crate) fn workers(configuration: &Configuration) -> usize {
+    if configuration.boot.config.apisix.enable_dev_mode {
+        return 1;
+    }
+    match configuration.boot.config.nginx_config.worker_processes.0 {
+        Some(count) => count.get(),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// What the access log is told; `None` where there is none.
+pub(crate) fn access_log(configuration: &Configuration) -> Option<LogOptions> {
+    let http = &configuration.boot.config.nginx_config.http;
+    if !http.logs_requests() {
+        return None;
+    }
+    Some(LogOptions {
+        path: configuration.below_prefix(&http.access_log),
+        format: http.access_log_format.clone(),
+        escape: match http.access_log_format_escape {
+            Escape::Default => lockgate_proxy::Escape::Default,
+            Escape::Json => lockgate_proxy::Escape::Json,
+            Escape::None => lockgate_proxy::Escape::None,
+        },
+        buffer_bytes: usize::try_from(http.access_log_buffer.0).unwrap_or(usize::MAX),
+    })
+}
+
+/// What the compiler is told.
+pub(crate) fn compiler(configuration: &Configuration) -> Settings {
+    let defaults = &configuration.boot.config.nginx_config.http.upstream;
+    Settings {
+        router: match configuration.boot.config.apisix.router.http {
+            RouterMode::RadixtreeUri => Mode::Uri,
+            RouterMode::RadixtreeHostUri => Mode::HostUri,
+            RouterMode::RadixtreeUriWithParameter => Mode::UriWithParameter,
+        },
+        upstream: Compile {
+            resolver: Resolver::new(dns(configuration)),
+            defaults: Defaults {
+                keepalive: usize::try_from(defaults.keepalive.0).unwrap_or(usize::MAX),
+                keepalive_requests: defaults.keepalive_requests.0,
+                keepalive_timeout: defaults.keepalive_timeout.0,
+            },
+            workers: workers(configuration),
+            trusted: configuration.trusted(),
+        },
+    }
+}
+
+/// What name resolution is told.
+pub(crate) fn dns(configuration: &Configuration) -> DnsOptions {
+    let apisix = &configuration.boot.config.apisix;
+    DnsOptions {
+        servers: apisix.dns_resolver.servers.clone(),
+        valid: apisix
+            .dns_resolver_valid
+            .map(|valid| Duration::from_secs(valid.0)),
+        timeout: apisix.resolver_timeout.0,
+        uses_search: apisix.enable_resolv_search_opt,
+        uses_ipv6: apisix.enable_ipv6,
+        ..DnsOptions::default()
+    }
+}
+
+/// What the Admin API is told.
+pub(crate) fn admin(configuration: &Configuration) -> AdminOptions {
+    let config = &configuration.boot.config;
+    let admin = &config.deployment.admin;
+    let keys = admin.admin_key.as_deref().unwrap_or_default();
+    AdminOptions {
+        // An empty key is nobody's.
+        keys: keys
+            .iter()
+            .filter(|key| !key.key.is_empty())
+            .map(|key| AdminKey {
+                name: key.name.clone(),
+                key: key.key.clone(),
+                role: match key.role {
+                    AdminRole::Admin => Role::Admin,
+                    AdminRole::Viewer => Role::Viewer,
+                },
+            })
+            .collect(),
+        is_key_required: admin.admin_key_required && admin.admin_key.is_some(),
+        allow: admin.allow_admin.clone().unwrap_or_default().0,
+        has_cors: admin.enable_admin_cors,
+        is_v3: admin.admin_api_version.as_deref() == Some("v3"),
+        prefix: config.deployment.etcd.prefix.clone(),
+        server: version::server(config.apisix.enable_server_tokens),
+    }
+}
+
+/// What the control API is told.
+pub(crate) fn control(
+    configuration: &Configuration,
+    store: Arc<dyn Store>,
+    status: Arc<Status>,
+) -> ControlOptions {
+    let config = &configuration.boot.config;
+    ControlOptions {
+        server: version::server(config.apisix.enable_server_tokens),
+        store,
+        prefix: config.deployment.etcd.prefix.clone(),
+        problems: Arc::new(move || {
+            let problems = status.problems().into_iter();
+            problems
+                .map(|(key, problem)| (key.to_string(), problem.to_string()))
+                .collect()
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_model::boot::Boot;
+
+    use super::*;
+
+    fn defaults() -> Configuration {
+        Configuration {
+            prefix: "p".into(),
+            file: None,
+            boot: Boot::read(None, &|_| None).expect("starts"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_crates_are_those_of_config_yaml() {
+        let configuration = defaults();
+        let expected = Options {
+            workers: workers(&configuration),
+            ..Options::default()
+        };
+        let options = proxy(&configuration, Vec::new());
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+        let log = access_log(&configuration).expect("on by default");
+        assert_eq!(
+            (log.format.as_str(), log.buffer_bytes),
+            (lockgate_proxy::DEFAULT_FORMAT, 16384)
+        );
+        assert_eq!(log.path, std::path::Path::new("p/logs/access.log"));
+        let settings = compiler(&configuration);
+        assert_eq!(
+            format!("{:?}", settings.upstream.defaults),
+            format!("{:?}", Defaults::default())
+        );
+        assert_eq!(
+            (settings.router, settings.upstream.trusted),
+            (Mode::default(), None)
+        );
+        let dns = dns(&configuration);
+        assert_eq!(format!("{dns:?}"), format!("{:?}", DnsOptions::default()));
+    }
+
+    #[test]
+    fn the_admin_api_has_no_key_without_a_file() {
+        let admin = admin(&defaults());
+        assert!(!admin.is_key_required && admin.keys.is_empty() && !admin.has_cors && admin.is_v3);
+        assert_eq!(
+            (admin.prefix.as_str(), admin.server.as_str()),
+            ("/apisix", "APISIX/3.18.0")
+        );
+    }
+}

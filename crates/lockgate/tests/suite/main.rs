@@ -1,0 +1,9 @@
+//! The binary from outside: what it prints, how it starts and ends, what it does on signals.
+
+mod commands;
+mod echo;
+mod gateway;
+mod life;
+mod refusals;
+mod support;
+mod without_file;
