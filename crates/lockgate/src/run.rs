@@ -5,7 +5,7 @@ use std::{fmt::Write as _, future::Future, io, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lockgate_admin::{Admin, Control};
 use lockgate_proxy::{Phase, Workers};
-use lockgate_snapshot::{Compiler, Watcher};
+use lockgate_snapshot::{Compiler, Visible, Watcher};
 use lockgate_store::{Embedded, EmbeddedOptions, Store};
 use tokio::{
     sync::watch,
@@ -125,7 +125,8 @@ async fn serve(
 
     let mut control_plane = ControlPlane::new();
     if let Some(listener) = admin {
-        let admin = Arc::new(Admin::new(wiring::admin(configuration), store.clone()));
+        let store = Arc::new(Visible::new(store.clone(), watcher.status()));
+        let admin = Arc::new(Admin::new(wiring::admin(configuration), store));
         control_plane.serve(
             "the Admin API",
             admin.serve(listener, control_plane.stopped()),

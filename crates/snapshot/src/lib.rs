@@ -7,9 +7,11 @@ mod compile;
 mod links;
 mod publish;
 mod route;
+mod visible;
 mod watch;
 
 pub use compile::{Compiler, Problem, Settings};
 pub use publish::Published;
 pub use route::{Route, ServiceFacts, Snapshot, Target};
+pub use visible::Visible;
 pub use watch::{Status, Watcher};

@@ -2,14 +2,12 @@
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use lockgate_store::{Change, Listing, Store, StoreError};
+use tokio::sync::watch;
 
 use crate::{Compiler, Problem, Published};
 
@@ -19,14 +17,26 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// What the watcher has taken in, for the control API.
 #[derive(Debug, Default)]
 pub struct Status {
-    revision: AtomicU64,
+    revision: watch::Sender<u64>,
     problems: Mutex<Vec<(Arc<str>, Problem)>>,
 }
 
 impl Status {
     /// Revision of the store that is in force.
     pub fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
+        *self.revision.borrow()
+    }
+
+    /// Resolves when this revision, or a newer one, is in force.
+    pub async fn reached(&self, revision: u64) {
+        let mut newest = self.revision.subscribe();
+        // The sender is this object's own and cannot be gone.
+        let _gone = newest.wait_for(|newest| *newest >= revision).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn publish_for_test(&self, revision: u64) {
+        self.revision.send_replace(revision);
     }
 
     /// What is stored but not in force as it stands, by key.
@@ -143,7 +153,7 @@ impl Watcher {
             .unwrap_or_else(PoisonError::into_inner) = problems;
         self.status
             .revision
-            .store(self.published.load().revision, Ordering::Release);
+            .send_replace(self.published.load().revision);
     }
 }
 

@@ -1,0 +1,83 @@
+//! A store whose writes are answered when the workers see them.
+
+use std::{sync::Arc, time::Duration};
+
+use lockgate_store::{
+    BoxFuture, Delete, Entry, Listing, Put, Revision, Store, StoreError, Watch, Written,
+};
+
+use crate::Status;
+
+/// How long an answer is held back for the watcher. A write is durable by then; an answer later than this helps nobody.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// Passes everything on to another store, and holds the answer to a write back until the watcher has published it: who was
+/// told that a route is there finds it there.
+pub struct Visible {
+    store: Arc<dyn Store>,
+    status: Arc<Status>,
+}
+
+impl Visible {
+    /// Writes to `store`, which a watcher follows and reports to `status`.
+    pub fn new(store: Arc<dyn Store>, status: Arc<Status>) -> Self {
+        Self { store, status }
+    }
+
+    async fn published(&self, written: Written) -> Written {
+        if tokio::time::timeout(LIMIT, self.status.reached(written.revision))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                revision = written.revision,
+                "a write is answered before it is in force"
+            );
+        }
+        written
+    }
+}
+
+impl Store for Visible {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        self.store.get(key)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        self.store.list(prefix)
+    }
+
+    fn put(&self, put: Put) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(async move { Ok(self.published(self.store.put(put).await?).await) })
+    }
+
+    fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(async move { Ok(self.published(self.store.delete(delete).await?).await) })
+    }
+
+    fn watch(&self, after: Revision) -> Result<Box<dyn Watch>, StoreError> {
+        self.store.watch(after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_revision_is_reached_once_it_or_a_newer_one_is_in_force() {
+        let status = Arc::new(Status::default());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), status.reached(2))
+                .await
+                .is_err()
+        );
+        let waiting = tokio::spawn({
+            let status = status.clone();
+            async move { status.reached(2).await }
+        });
+        status.publish_for_test(3);
+        waiting.await.expect("reached");
+        status.reached(3).await;
+    }
+}
