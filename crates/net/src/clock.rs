@@ -1,17 +1,21 @@
 //! The worker's clock: microseconds since the worker began, and the wall time that belongs to them.
 //!
 //! Reading the system's clock costs tens of nanoseconds; a request reads it when it begins, when its upstream answered and
-//! when it ends, and everything between uses the last reading.
+//! when it ends, and everything between uses the last reading. Deadlines, which need no more than milliseconds, read the
+//! coarse clock, which the kernel moves on at each of its ticks and which costs a few nanoseconds.
 
 use std::{
     cell::Cell,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A clock of one thread.
 #[derive(Debug)]
 pub struct Clock {
-    base: Instant,
+    /// Microseconds on the system's monotonic clock when this one began.
+    base_us: u64,
     base_unix: Cell<Duration>,
     recent: Cell<u64>,
 }
@@ -26,7 +30,7 @@ impl Clock {
     /// A clock that begins to count here.
     pub fn new() -> Self {
         let clock = Self {
-            base: Instant::now(),
+            base_us: system_us(ClockId::Monotonic),
             base_unix: Cell::default(),
             recent: Cell::new(0),
         };
@@ -39,15 +43,25 @@ impl Clock {
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        self.base_unix.set(unix.saturating_sub(self.base.elapsed()));
+        let since_base = system_us(ClockId::Monotonic).saturating_sub(self.base_us);
+        self.base_unix
+            .set(unix.saturating_sub(Duration::from_micros(since_base)));
     }
 
     /// Reads the clock: microseconds since the start.
     #[inline]
     pub fn tick(&self) -> u64 {
-        let now = self.base.elapsed().as_micros() as u64;
+        let now = system_us(ClockId::Monotonic).saturating_sub(self.base_us);
         self.recent.set(now);
         now
+    }
+
+    /// Reads the coarse clock: behind [`Self::tick`] by a tick of the kernel at most (1 to 10 ms), and never behind the last
+    /// reading.
+    #[inline]
+    pub fn coarse(&self) -> u64 {
+        let now = system_us(ClockId::MonotonicCoarse).saturating_sub(self.base_us);
+        now.max(self.recent.get())
     }
 
     /// The last reading.
@@ -60,16 +74,29 @@ impl Clock {
     pub fn unix(&self, micros: u64) -> Duration {
         self.base_unix.get() + Duration::from_micros(micros)
     }
+}
 
-    /// The reading as an [`Instant`].
-    pub fn instant(&self, micros: u64) -> Instant {
-        self.base + Duration::from_micros(micros)
-    }
+/// What a clock of the system says, in microseconds.
+#[inline]
+fn system_us(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
+    // The monotonic clocks count from the start of the machine: neither part is negative.
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_coarse_clock_is_never_behind_the_last_reading() {
+        let clock = Clock::new();
+        for _ in 0..1000 {
+            let exact = clock.tick();
+            let coarse = clock.coarse();
+            assert!(coarse >= exact && coarse <= clock.tick());
+        }
+    }
 
     #[test]
     fn follows_the_clock_of_the_system() {

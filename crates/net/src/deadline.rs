@@ -147,7 +147,7 @@ impl Deadline {
     #[inline]
     pub fn set(&self, after: Duration) {
         let after = u64::try_from(after.as_micros()).unwrap_or(NEVER);
-        let at = self.shared.clock.tick().saturating_add(after);
+        let at = self.shared.clock.coarse().saturating_add(after);
         self.slot.is_due.set(false);
         self.slot.at.set(at);
         if at < self.shared.next.get() {
@@ -163,7 +163,7 @@ impl Deadline {
         } else {
             self.slot.at.get()
         };
-        Duration::from_micros(at.saturating_sub(self.shared.clock.tick()))
+        Duration::from_micros(at.saturating_sub(self.shared.clock.coarse()))
     }
 
     /// Says whether the wait is one that [`Deadlines::expire_idle`] may end.
