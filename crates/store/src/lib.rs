@@ -6,6 +6,7 @@
 mod clock;
 mod contract;
 mod embedded;
+mod etcd;
 mod limits;
 
 pub use clock::{Clock, ManualClock, SystemClock, Wake};
@@ -14,3 +15,4 @@ pub use contract::{
     StoreError, Watch, Written,
 };
 pub use embedded::{Embedded, EmbeddedOptions, HistoryLimits, HistoryOf, HistoryQuery, Record};
+pub use etcd::{ConnectError, Credentials, Etcd, EtcdOptions};
