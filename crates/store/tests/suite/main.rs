@@ -1,4 +1,4 @@
-//! What every store keeps, and what the embedded one does besides, through files and processes.
+//! What every store keeps, and what each of them does besides, through files, processes and servers.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ mod child;
 mod concurrency;
 mod contract;
 mod embedded;
+mod etcd;
 mod full_disk;
 mod history;
 mod kill;
