@@ -9,7 +9,7 @@ use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
 use lockgate_snapshot::{Settings, Status};
 use lockgate_store::Store;
-use lockgate_upstream::{Compile, Defaults};
+use lockgate_upstream::{Compile, Defaults, Registry};
 
 use crate::{configuration::Configuration, version};
 
@@ -87,6 +87,7 @@ pub(crate) fn compiler(configuration: &Configuration) -> Settings {
             },
             workers: workers(configuration),
             trusted: configuration.trusted(),
+            registry: Registry::default(),
         },
     }
 }

@@ -299,7 +299,7 @@ mod tests {
     use lockgate_net::dns::{DnsOptions, Resolver};
     use lockgate_router::Mode;
     use lockgate_snapshot::{Compiler, Published, Settings};
-    use lockgate_upstream::{Compile, Defaults};
+    use lockgate_upstream::{Compile, Defaults, Registry};
 
     use crate::{Options, Phase, Workers};
 
@@ -310,6 +310,7 @@ mod tests {
             defaults: Defaults::default(),
             workers: 1,
             trusted: None,
+            registry: Registry::default(),
         };
         let mut compiler = Compiler::new(Settings {
             router: Mode::HostUri,

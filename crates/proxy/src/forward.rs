@@ -16,6 +16,7 @@ use crate::{
     io::IoFailure,
     limits, reply,
     request::Matched,
+    vars::Facts,
     worker::Worker,
 };
 
@@ -133,10 +134,15 @@ pub(crate) async fn forward(
         tracing::error!(route = %route.id, "no valid upstream node");
         return reply::page(worker, client, exchange, 503, After::Keep).await;
     }
-    let mut tried = Tried::default();
+    let mut tried = match upstream.hash_key() {
+        Some(key) if nodes.len() > 1 => {
+            Tried::new(key.hash(&Facts::new(worker, client, exchange, Some(matched))))
+        }
+        _ => Tried::default(),
+    };
     let mut retries = upstream.retries(&nodes).min(limits::RETRIES);
     loop {
-        let Some(node) = nodes.pick(worker.id, &mut tried) else {
+        let Some(node) = nodes.pick(worker.id, &worker.clock, &mut tried) else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
             return reply::page(worker, client, exchange, 502, After::Keep).await;
         };
@@ -156,8 +162,11 @@ pub(crate) async fn forward(
                 .node_host
                 .extend_from_slice(node.host_header.as_bytes());
         }
-        let failure = match attempt(worker, client, exchange, route, upstream, node, times).await {
-            Ok(after) => return after,
+        let failure = match attempt(worker, client, exchange, route, upstream, &node, times).await {
+            Ok(after) => {
+                node.answered(took_us(exchange), &worker.clock);
+                return after;
+            }
             Err(failure) => failure,
         };
         let now = worker.clock.tick();
@@ -187,6 +196,18 @@ pub(crate) async fn forward(
         }
         retries -= 1;
     }
+}
+
+/// How long the last attempt took, as the reference counts it: the time to connect comes on top of the whole. Of a tunnel the
+/// way to its begin, for its length says nothing of the node.
+fn took_us(exchange: &Exchange) -> u64 {
+    exchange.attempts.last().map_or(0, |attempt| {
+        let whole = match attempt.status {
+            101 => attempt.header_us,
+            _ => attempt.response_us,
+        };
+        attempt.connect_us.unwrap_or(0) + whole.unwrap_or(0)
+    })
 }
 
 /// Answers for a failure, or closes where there is nobody to answer to.

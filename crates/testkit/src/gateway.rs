@@ -15,7 +15,7 @@ use lockgate_proxy::{
 use lockgate_router::Mode;
 use lockgate_snapshot::{Compiler, Published, Settings};
 use lockgate_store::{Change, Entry};
-use lockgate_upstream::{Compile, Defaults};
+use lockgate_upstream::{Compile, Defaults, Registry};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -122,6 +122,7 @@ impl Setup {
                 defaults: Defaults::default(),
                 workers: self.options.workers,
                 trusted: self.trusted.as_deref().map(|pem| write("roots.pem", pem)),
+                registry: Registry::default(),
             },
         };
         let mut compiler = {

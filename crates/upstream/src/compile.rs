@@ -13,7 +13,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    Named, NodeSet, Source, Timeouts, Upstream,
+    HashKey, Named, NodeSet, Registry, Source, Timeouts, Upstream,
+    balancer::{Balancer, Plan},
     node::{Common, hash_of},
     refresh,
 };
@@ -29,6 +30,8 @@ pub struct Compile {
     pub workers: usize,
     /// `apisix.ssl.ssl_trusted_certificate`; `None` for the system's roots.
     pub trusted: Option<PathBuf>,
+    /// What the process knows of nodes; one for all upstreams.
+    pub registry: Registry,
 }
 
 /// `nginx_config.http.upstream` of `config.yaml`.
@@ -90,7 +93,8 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// Compiles a stored upstream. `previous` is what it was before an edit: where rounds stand is taken over from it.
+    /// Compiles a stored upstream. `key` is the store's key of the object it stands in. `previous` is what it was before an
+    /// edit: where rounds stand is taken over from it.
     ///
     /// Never waits: names that need asking are asked for in the background. Must run within a tokio runtime that lives as
     /// long as the upstream.
@@ -100,6 +104,7 @@ impl Upstream {
     pub fn compile(
         stored: &resource::Upstream,
         with: &Compile,
+        key: &Arc<str>,
         previous: Option<&Self>,
     ) -> Result<Compiled, UpstreamError> {
         let is_tls = stored.scheme.is_tls();
@@ -117,9 +122,16 @@ impl Upstream {
             None
         };
         let certificate = hash_of(&(certificate, tls_fields.verify));
+        let balancer = Balancer::of(stored.balancer.as_deref()).unwrap_or_default();
         let common = Common {
             scheme: stored.scheme,
             certificate,
+            plan: Plan {
+                balancer,
+                workers: with.workers,
+                registry: with.registry.clone(),
+                key: key.clone(),
+            },
         };
         let nodes = stored.nodes.as_deref().unwrap_or_default();
         let known: Vec<_> = nodes
@@ -132,7 +144,7 @@ impl Upstream {
                 .is_some_and(|answer| answer.ttl == Duration::MAX)
         };
         let previous_nodes = previous.map(Upstream::nodes);
-        let set = NodeSet::new(known, with.workers, previous_nodes.as_deref());
+        let set = NodeSet::new(known, &common.plan, previous_nodes.as_deref());
         let (source, resolving) = if nodes.iter().all(is_literal) {
             (Source::Fixed(set), None)
         } else {
@@ -170,6 +182,8 @@ impl Upstream {
                 .map(|limit| Duration::try_from_secs_f64(limit).unwrap_or(Duration::MAX)),
             keep: keep(stored, &with.defaults),
             tls,
+            hash_key: (balancer == Balancer::Chash)
+                .then(|| HashKey::new(stored.hash_on, stored.key.as_deref())),
             source,
         });
         if let Some(done) = resolving {
@@ -209,12 +223,10 @@ fn keep(stored: &resource::Upstream, defaults: &Defaults) -> Keep {
 
 fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if let Some(balancer) = stored
-        .balancer
-        .as_deref()
-        .filter(|balancer| *balancer != "roundrobin")
+    if let Some(name) = &stored.balancer
+        && Balancer::of(Some(name)).is_none()
     {
-        warnings.push(Warning::Balancer(balancer.to_owned()));
+        warnings.push(Warning::Balancer(name.clone()));
     }
     if stored.checks.is_some() {
         warnings.push(Warning::Checks);
@@ -247,7 +259,7 @@ fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use lockgate_net::dns::DnsOptions;
+    use lockgate_net::{clock::Clock, dns::DnsOptions};
 
     use super::*;
     use crate::Tried;
@@ -270,23 +282,24 @@ mod tests {
             defaults: Defaults::default(),
             workers: 1,
             trusted: None,
+            registry: Registry::default(),
         }
     }
 
     fn compile(json: &str, previous: Option<&Upstream>) -> Compiled {
         let stored = serde_json::from_str(json).expect("valid");
-        Upstream::compile(&stored, &with(), previous).expect("compiles")
+        Upstream::compile(&stored, &with(), &"upstreams/1".into(), previous).expect("compiles")
     }
 
     #[tokio::test]
     async fn reads_every_setting() {
         let compiled = compile(
-            r#"{"nodes":{"127.0.0.1":1,"127.0.0.2:81":0},"scheme":"https","retries":0,"retry_timeout":1.5,"type":"chash",
+            r#"{"nodes":{"127.0.0.1":1,"127.0.0.2:81":0},"scheme":"https","retries":0,"retry_timeout":1.5,"type":"other",
                 "timeout":{"connect":1,"send":2,"read":0.5},"keepalive_pool":{"size":2,"idle_timeout":3,"requests":4}}"#,
             None,
         );
         let upstream = compiled.upstream;
-        assert_eq!(compiled.warnings, [Warning::Balancer("chash".into())]);
+        assert_eq!(compiled.warnings, [Warning::Balancer("other".into())]);
         assert_eq!(upstream.timeouts().read, Duration::from_millis(500));
         assert_eq!(
             upstream.keep(),
@@ -343,7 +356,7 @@ mod tests {
         let port = |upstream: &Upstream| {
             upstream
                 .nodes()
-                .pick(0, &mut Tried::default())
+                .pick(0, &Clock::new(), &mut Tried::default())
                 .map(|node| node.address.port())
         };
         let first = port(&before).expect("a node");
@@ -357,6 +370,6 @@ mod tests {
             r#"{"scheme":"https","tls":{"client_cert":"x","client_key":"y"}}"#,
         )
         .expect("valid");
-        assert!(Upstream::compile(&stored, &with(), None).is_err());
+        assert!(Upstream::compile(&stored, &with(), &"upstreams/1".into(), None).is_err());
     }
 }

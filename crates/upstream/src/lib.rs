@@ -1,18 +1,31 @@
 //! Upstreams, compiled: nodes, which one is next, how each is spoken to. Names of nodes are resolved here, in the background.
 //!
 //! A node set without names is read without any synchronisation; one with names is swapped when an answer changes. Where the
-//! round stands is kept per worker and outlives edits that leave the nodes as they are.
+//! round stands is kept per worker and outlives edits that leave the nodes as they are. How busy and how slow nodes are is the
+//! process's own knowledge ([`Registry`]).
+//!
+//! Read next: `compile.rs`, then `pick.rs` and one of the balancers: `round_robin.rs`, `chash.rs`, `ewma.rs`, `least_conn.rs`.
 
+mod balancer;
+mod chash;
 mod compile;
+mod crc32;
+mod ewma;
+mod hash_key;
+mod least_conn;
+mod limits;
 mod node;
 mod pick;
 mod refresh;
+mod registry;
 mod round_robin;
 
 pub use compile::{Compile, Compiled, Defaults, UpstreamError, Warning};
+pub use hash_key::HashKey;
 pub use lockgate_model::resource::PassHost;
 pub use node::{Node, NodeSet, Nodes, hash_of};
-pub use pick::Tried;
+pub use pick::{Picked, Tried};
+pub use registry::Registry;
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +68,7 @@ pub struct Upstream {
     retry_timeout: Option<Duration>,
     keep: Keep,
     tls: Option<Arc<rustls::ClientConfig>>,
+    hash_key: Option<HashKey>,
     source: Source,
 }
 
@@ -91,6 +105,12 @@ impl Upstream {
             // A resolver that is gone will not answer; what there is has to do.
             let _late = tokio::time::timeout(limit, is_resolved.wait_for(|done| *done)).await;
         }
+    }
+
+    /// What the choice of a node depends on, where it depends on the request.
+    #[inline]
+    pub fn hash_key(&self) -> Option<&HashKey> {
+        self.hash_key.as_ref()
     }
 
     /// Which Host header the nodes see.

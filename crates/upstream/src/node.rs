@@ -10,7 +10,12 @@ use std::{
 use lockgate_model::resource::{self, Scheme};
 use lockgate_net::dns::Resolver;
 
-use crate::round_robin::{Cycle, Positions};
+use crate::{
+    Registry,
+    balancer::{Balancer, Group, Plan},
+    ewma::Latency,
+    least_conn::Load,
+};
 
 /// A node that can be connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +26,9 @@ pub struct Node {
     pub host_header: Box<str>,
     /// Key of kept connections: the same for the same address, scheme and client certificate, else different.
     pub pool_key: u64,
-    /// Share of the traffic, above 0.
+    /// `host:port` as the reference names a node: the host as configured, or the address of a name; IPv6 in brackets.
+    pub(crate) server: Box<str>,
+    /// Share of the traffic.
     pub(crate) weight: u32,
     pub(crate) priority: i64,
 }
@@ -32,14 +39,11 @@ pub struct NodeSet {
     /// By priority, higher first; those that get no traffic are left out.
     nodes: Box<[Node]>,
     groups: Box<[Group]>,
-}
-
-/// Nodes of equal priority.
-#[derive(Debug)]
-pub(crate) struct Group {
-    /// Place of the first in the set.
-    pub(crate) start: u32,
-    pub(crate) cycle: Cycle,
+    /// Requests in flight at each node, where the balancer asks for them.
+    pub(crate) loads: Box<[Load]>,
+    /// How long each node takes to answer, where the balancer asks for it.
+    pub(crate) latencies: Box<[Arc<Latency>]>,
+    pub(crate) registry: Registry,
 }
 
 /// Nodes to hold for a request.
@@ -64,41 +68,69 @@ impl Deref for Nodes<'_> {
 }
 
 impl NodeSet {
-    /// A set of these nodes. Where each group's round stands is taken over from `previous` for groups that are the same.
-    pub(crate) fn new(mut nodes: Vec<Node>, workers: usize, previous: Option<&NodeSet>) -> Self {
-        nodes.retain(|node| node.weight > 0);
+    /// A set of these nodes. Where each group's round stands, and its ring, is taken over from `previous` for groups that are
+    /// the same.
+    pub(crate) fn new(mut nodes: Vec<Node>, plan: &Plan, previous: Option<&NodeSet>) -> Self {
+        let Plan {
+            balancer, registry, ..
+        } = plan;
+        // `ewma` ignores weights, as in the reference.
+        if *balancer != Balancer::Ewma {
+            nodes.retain(|node| node.weight > 0);
+        }
         nodes.sort_by_key(|node| std::cmp::Reverse(node.priority));
-        let mut groups: Vec<Group> = Vec::new();
+        let addresses = || nodes.iter().map(|node| node.address);
+        let loads = match balancer {
+            Balancer::LeastConn => registry
+                .loads()
+                .of(&plan.key, &addresses().collect::<Vec<_>>()),
+            _ => Box::default(),
+        };
+        let latencies = match balancer {
+            Balancer::Ewma => addresses()
+                .map(|address| registry.latencies().of(address))
+                .collect(),
+            _ => Box::default(),
+        };
+        let mut groups = Vec::new();
+        let mut start = 0;
         if nodes.len() > 1 {
-            let mut start = 0;
             for members in nodes.chunk_by(|a, b| a.priority == b.priority) {
-                let weights: Vec<u32> = members.iter().map(|node| node.weight).collect();
-                let positions = previous.and_then(|previous| previous.positions_of(members));
-                let positions = positions.unwrap_or_else(|| Arc::new(Positions::new(workers)));
-                groups.push(Group {
-                    start,
-                    cycle: Cycle::new(&weights, positions),
-                });
-                start += members.len() as u32;
+                let end = start + members.len();
+                groups.push(Group::new(
+                    *balancer,
+                    start as u32,
+                    members,
+                    loads.get(start..end).unwrap_or_default(),
+                    plan.workers,
+                    previous.and_then(|previous| previous.group_of(members, *balancer)),
+                ));
+                start = end;
             }
         }
         Self {
             nodes: nodes.into(),
             groups: groups.into(),
+            loads,
+            latencies,
+            registry: registry.clone(),
         }
     }
 
-    /// Where the round of a group stands that had the same members, by name, port and weight.
-    fn positions_of(&self, members: &[Node]) -> Option<Arc<Positions>> {
-        self.groups.iter().find_map(|group| {
+    /// The group that has the same members, by name, port and weight; a ring stands for addresses as well.
+    fn group_of(&self, members: &[Node], balancer: Balancer) -> Option<&Group> {
+        self.groups.iter().find(|group| {
             let start = group.start as usize;
-            let own = self.nodes.get(start..start + members.len())?;
-            let is_same = group.cycle.len() == members.len()
-                && own.iter().zip(members).all(|(a, b)| {
-                    (a.weight, a.priority, a.address.port(), &a.host_header)
-                        == (b.weight, b.priority, b.address.port(), &b.host_header)
-                });
-            is_same.then(|| group.cycle.positions())
+            self.nodes
+                .get(start..start + members.len())
+                .is_some_and(|own| {
+                    group.len as usize == members.len()
+                        && own.iter().zip(members).all(|(a, b)| {
+                            (a.weight, a.priority, a.address.port(), &a.host_header)
+                                == (b.weight, b.priority, b.address.port(), &b.host_header)
+                                && (balancer != Balancer::Chash || a.server == b.server)
+                        })
+                })
         })
     }
 
@@ -141,6 +173,7 @@ pub(crate) struct Common {
     pub(crate) scheme: Scheme,
     /// Distinguishes client certificates in pool keys; 0 for none.
     pub(crate) certificate: u64,
+    pub(crate) plan: Plan,
 }
 
 impl Common {
@@ -155,8 +188,14 @@ impl Common {
             } else {
                 format!("{}:{port}", stored.host)
             };
+        let server = if is_literal(&stored.host) {
+            bracketed(format!("{}:{port}", stored.host), &stored.host)
+        } else {
+            address.to_string()
+        };
         Node {
             address,
+            server: server.into(),
             host_header: bracketed(host_header, &stored.host).into(),
             pool_key: hash_of(&(address, self.scheme, self.certificate)),
             weight: u32::try_from(stored.weight.max(0)).unwrap_or(u32::MAX),
@@ -170,6 +209,15 @@ impl Common {
         let answer = resolver.local(&stored.host)?;
         Some(self.node(stored, one_of(&answer.addresses)?))
     }
+}
+
+/// Whether a host is an address and not a name.
+pub(crate) fn is_literal(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok()
 }
 
 /// An IPv6 literal stands in brackets in a Host header.
@@ -218,9 +266,31 @@ mod tests {
             let common = Common {
                 scheme,
                 certificate: 0,
+                plan: Plan::default(),
             };
             let node = common.node(&stored(host, port), [127, 0, 0, 1].into());
             assert_eq!(&*node.host_header, header);
+        }
+    }
+
+    #[test]
+    fn names_nodes_by_their_addresses() {
+        let common = Common {
+            scheme: Scheme::Http,
+            certificate: 0,
+            plan: Plan::default(),
+        };
+        for (host, address, server) in [
+            ("10.0.0.1", "10.0.0.1", "10.0.0.1:80"),
+            ("::1", "::1", "[::1]:80"),
+            ("[0:0::1]", "::1", "[0:0::1]:80"),
+            ("a.com", "10.0.0.2", "10.0.0.2:80"),
+            ("a.com", "::2", "[::2]:80"),
+        ] {
+            let stored = serde_json::json!({"host": host, "weight": 1});
+            let stored = serde_json::from_value(stored).expect("a node");
+            let node = common.node(&stored, address.parse().expect("an address"));
+            assert_eq!(&*node.server, server);
         }
     }
 }

@@ -59,7 +59,7 @@ async fn resolve(upstream: &Weak<Upstream>, common: &Common, with: &Compile) -> 
     let upstream = upstream.upgrade()?;
     if let Source::Named(named) = &upstream.source {
         let current = named.current.load_full();
-        let fresh = NodeSet::new(nodes, with.workers, Some(&current));
+        let fresh = NodeSet::new(nodes, &common.plan, Some(&current));
         if !fresh.is_same(&current) {
             named.current.store(Arc::new(fresh));
         }

@@ -1,7 +1,7 @@
 //! The weighted cycle of the reference (`lua-resty-balancer`'s round robin, after LVS).
 //!
 //! A current weight steps down by the greatest common divisor; in each step every node with at least that weight has its
-//! turn. Weights 5, 1, 1 give `a a a a a b c`, unlike nginx's smooth order.
+//! turn. Weights 5, 1, 1 give `a a a a a b c`, unlike nginx's smooth order. Runs of light nodes are skipped block by block.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -16,11 +16,16 @@ use std::{
 pub(crate) struct Cycle {
     /// Divided by their greatest common divisor.
     weights: Box<[u32]>,
+    /// Highest weight of each [`BLOCK`].
+    peaks: Box<[u32]>,
     max: u32,
     positions: Arc<Positions>,
 }
 
-/// Where each worker's round stands: the node chosen last, and the current weight. Allocated when first used.
+/// Nodes whose weights are looked at together.
+const BLOCK: usize = 32;
+
+/// A number of each worker's own: where its round stands. Allocated when first used.
 #[derive(Debug)]
 pub(crate) struct Positions {
     workers: usize,
@@ -34,8 +39,8 @@ pub(crate) struct Positions {
 #[repr(align(64))]
 struct Position(AtomicU64);
 
-/// Never a position: no node has this place.
-const UNSET: u64 = u64::MAX;
+/// What no worker has changed. Never a position in a cycle: no node has this place.
+pub(crate) const UNSET: u64 = u64::MAX;
 
 impl Positions {
     pub(crate) fn new(workers: usize) -> Self {
@@ -46,8 +51,9 @@ impl Positions {
         }
     }
 
+    /// The number of a worker, which alone writes to it.
     #[inline]
-    fn of(&self, worker: usize) -> Option<&AtomicU64> {
+    pub(crate) fn of(&self, worker: usize) -> Option<&AtomicU64> {
         let all = self.by_worker.get_or_init(|| {
             (0..self.workers.max(1))
                 .map(|_| Position(AtomicU64::new(UNSET)))
@@ -60,22 +66,44 @@ impl Positions {
 impl Cycle {
     /// A cycle over nodes of these weights, all above 0.
     pub(crate) fn new(weights: &[u32], positions: Arc<Positions>) -> Self {
-        let divisor = weights.iter().copied().fold(0, gcd).max(1);
-        let weights: Box<[u32]> = weights.iter().map(|weight| weight / divisor).collect();
-        let max = weights.iter().copied().max().unwrap_or(1);
+        let weights: Box<[u32]> = divide(weights).into();
+        let peak = |weights: &[u32]| weights.iter().copied().max().unwrap_or(1);
         Self {
+            peaks: weights.chunks(BLOCK).map(peak).collect(),
+            max: peak(&weights),
             weights,
-            max,
             positions,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.weights.len()
-    }
-
     pub(crate) fn positions(&self) -> Arc<Positions> {
         self.positions.clone()
+    }
+
+    /// Place of the first node from `from` on that has at least this weight.
+    #[inline]
+    fn find(&self, from: usize, weight: u32) -> Option<usize> {
+        let within = |start: usize, nodes: &[u32]| {
+            let step = nodes.iter().position(|own| *own >= weight)?;
+            Some(start + step)
+        };
+        // Nearly always the very next one.
+        let end = from.next_multiple_of(BLOCK).min(self.weights.len());
+        if let Some(place) = self
+            .weights
+            .get(from..end)
+            .and_then(|nodes| within(from, nodes))
+        {
+            return Some(place);
+        }
+        let block = end.div_ceil(BLOCK);
+        let skipped = self
+            .peaks
+            .get(block..)?
+            .iter()
+            .position(|peak| *peak >= weight)?;
+        let start = (block + skipped) * BLOCK;
+        within(start, self.weights.get(start..)?)
     }
 
     /// Place of the next node for a worker. The first comes by chance, so that gateways do not all begin with the same, and
@@ -90,25 +118,22 @@ impl Cycle {
         } else {
             ((stored >> 32) as u32, stored as u32)
         };
-        // Two rounds at most: the first may end without a node, the second begins at the highest weight.
-        for _ in 0..=self.max {
-            let rest = self.weights.get(last as usize + 1..).unwrap_or_default();
-            if let Some(step) = rest.iter().position(|weight| *weight >= current) {
-                last += 1 + step as u32;
-                position.store(u64::from(last) << 32 | u64::from(current), Relaxed);
-                return Some(last);
-            }
+        if let Some(place) = self.find((last as usize).wrapping_add(1), current) {
+            last = place as u32;
+        } else {
+            // Invariant: the heaviest node has at least the current weight, whichever that is.
             current = if current > 1 { current - 1 } else { self.max };
-            // The place before the first.
-            last = u32::MAX;
-            if let Some(first) = self.weights.iter().position(|weight| *weight >= current) {
-                last = first as u32;
-                position.store(u64::from(last) << 32 | u64::from(current), Relaxed);
-                return Some(last);
-            }
+            last = self.find(0, current)? as u32;
         }
-        None
+        position.store(u64::from(last) << 32 | u64::from(current), Relaxed);
+        Some(last)
     }
+}
+
+/// Weights divided by their greatest common divisor.
+pub(crate) fn divide(weights: &[u32]) -> Vec<u32> {
+    let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    weights.iter().map(|weight| weight / divisor).collect()
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -152,6 +177,18 @@ mod tests {
             let mut first: Vec<u32> = (0..3).filter_map(|worker| cycle.next(worker)).collect();
             first.sort_unstable();
             assert_eq!(first, [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn steps_over_light_nodes_of_large_groups() {
+        for heavy in [0, 31, 32, 63, 64, 199] {
+            let mut weights = [1; 200];
+            weights[heavy] = 3;
+            let cycle = cycle(&weights);
+            let mut order = (0..202).map(|_| cycle.next(0).expect("a node") as usize);
+            assert_eq!([order.next(), order.next()], [Some(heavy); 2], "{heavy}");
+            assert!(order.eq(0..200), "{heavy}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod allocations;
 mod alone;
+mod balancers;
 mod balancing;
 mod connection;
 mod descriptors;

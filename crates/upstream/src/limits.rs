@@ -1,0 +1,14 @@
+//! Bounds of this crate.
+
+/// Points of a ring per unit of weight (`apisix/balancer/chash.lua`, `CONSISTENT_POINTS`).
+pub(crate) const POINTS_PER_WEIGHT: u32 = 160;
+
+/// Most points of one ring: 32 MiB. Weights that ask for more, which the reference fails on or takes gigabytes for, are
+/// scaled down together.
+pub(crate) const RING_POINTS: u64 = 1 << 22;
+
+/// Seconds after which a latency counts for 1/e (`apisix/balancer/ewma.lua`, `DECAY_TIME`).
+pub(crate) const LATENCY_DECAY_S: f32 = 10.0;
+
+/// Nodes up to which the least busy one is looked for one by one; more are looked through by blocks. 64 take 60 ns.
+pub(crate) const SCANNED_NODES: usize = 64;
