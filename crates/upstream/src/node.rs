@@ -74,8 +74,14 @@ impl NodeSet {
         let Plan {
             balancer, registry, ..
         } = plan;
-        // `ewma` ignores weights, as in the reference.
-        if *balancer != Balancer::Ewma {
+        // As in the reference: `ewma` ignores weights, and where all are 0, each is as good as the other but on a ring.
+        if nodes.iter().all(|node| node.weight == 0) {
+            if *balancer != Balancer::Chash {
+                for node in &mut nodes {
+                    node.weight = 1;
+                }
+            }
+        } else if *balancer != Balancer::Ewma {
             nodes.retain(|node| node.weight > 0);
         }
         nodes.sort_by_key(|node| std::cmp::Reverse(node.priority));

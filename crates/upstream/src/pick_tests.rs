@@ -98,6 +98,19 @@ fn weight_zero_gets_nothing_but_under_ewma() {
 }
 
 #[test]
+fn nodes_that_all_have_weight_zero_are_used_but_on_a_ring() {
+    for balancer in ALL {
+        let mut order = attempts(&set(&plan(balancer), &[(1, 0, 0), (2, 0, 0)], None));
+        order.sort_unstable();
+        let is_ring = balancer == Balancer::Chash;
+        let expected: &[u8] = if is_ring { &[] } else { &[1, 2] };
+        assert_eq!(order, expected, "{balancer:?}");
+        let lone = attempts(&set(&plan(balancer), &[(1, 0, 0)], None));
+        assert_eq!(lone, vec![1; 10], "{balancer:?}");
+    }
+}
+
+#[test]
 fn a_lone_node_is_tried_again() {
     for balancer in [Balancer::RoundRobin, Balancer::Chash, Balancer::LeastConn] {
         let plan = plan(balancer);

@@ -167,7 +167,8 @@ fn references_that_lead_nowhere_have_their_own_answers() {
     let origin = Origin::answering(OK);
     let plain = route("/*", &origin)["upstream"].clone();
     let no_nodes = json!({"nodes": {}});
-    let weightless = json!({"nodes": {origin.node(): 0}});
+    let weightless =
+        json!({"type": "chash", "key": "uri", "nodes": {origin.node(): 0, "127.0.0.1:1": 0}});
     for (object, status, text) in [
         (
             json!({"uri": "/", "service_id": "none"}),
@@ -191,8 +192,8 @@ fn references_that_lead_nowhere_have_their_own_answers() {
         ),
         (
             json!({"uri": "/", "upstream": weightless}),
-            503,
-            "503 Service Temporarily Unavailable",
+            502,
+            "502 Bad Gateway",
         ),
         (
             json!({"uri": "/", "service_id": "bare"}),
