@@ -16,14 +16,15 @@ use serde_json::{Value, json};
 use crate::{
     auth,
     envelope::Envelope,
+    environment::Environment,
     json as json_reader,
     limits::{BODY_BYTES, TTL_SECONDS_MAX},
     log_limit::LogLimit,
     lua_value::to_number,
     options::AdminOptions,
-    plugins,
+    plugins::{self, Plugins},
     request::{BodyError, Call, read_away, read_body},
-    resources::{self, Demand, KINDS, Kind},
+    resources::{self, Demand, KINDS, Kind, Rules},
     response::Answer,
     schema_api,
     schemas::Schemas,
@@ -38,6 +39,8 @@ pub struct Admin {
     options: AdminOptions,
     store: Arc<dyn Store>,
     schemas: Schemas,
+    plugins: Plugins,
+    environment: Environment,
     envelope: Envelope,
     server: HeaderValue,
     clock: Clock,
@@ -52,6 +55,8 @@ impl Admin {
             .flat_map(|kind| std::iter::once(&kind.singular).chain(kind.schemas));
         Self {
             schemas: Schemas::load(names.copied()),
+            plugins: Plugins::new(),
+            environment: Environment::default(),
             envelope: Envelope {
                 is_v3: options.is_v3,
                 prefix: options.prefix.clone(),
@@ -71,12 +76,26 @@ impl Admin {
         self
     }
 
+    /// Checks objects as a process with these settings does.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }
 
-    pub(crate) fn schemas(&self) -> &Schemas {
-        &self.schemas
+    /// What checks of objects look at.
+    pub(crate) fn rules(&self) -> Rules<'_> {
+        Rules {
+            store: &*self.store,
+            schemas: &self.schemas,
+            plugins: &self.plugins,
+            environment: &self.environment,
+            now: self.now(),
+        }
     }
 
     pub(crate) fn envelope(&self) -> &Envelope {
@@ -101,9 +120,9 @@ impl Admin {
             (&Method::POST, ["schema", "validate", _, ..]) => {
                 self.validate(call, body, inside).await
             }
-            (&Method::GET, ["plugins", "list"]) if !is_directory => {
-                self.author(call).map(|_| plugins::list(&call.args))
-            }
+            (&Method::GET, ["plugins", "list"]) if !is_directory => self
+                .author(call)
+                .map(|_| plugins::api::list(&self.plugins, &call.args)),
             (method, ["plugins", "reload"]) if !is_directory && is_verb(method) => {
                 self.author(call).map(|_| reload(method))
             }
@@ -135,7 +154,7 @@ impl Admin {
         let ttl = ttl(call)?;
         let answer = match target {
             Target::Schema(name) => schema_api::describe(name.unwrap_or_default()),
-            Target::Plugin => plugins::describe(&call.args),
+            Target::Plugin(name) => plugins::api::describe(&self.plugins, name, &call.args),
             Target::Object(kind, rest) => {
                 let (id, sub_path) = match rest {
                     [] => (None, rest),
@@ -221,8 +240,8 @@ impl Api for Admin {
 enum Target<'a> {
     /// A schema by name.
     Schema(Option<&'a str>),
-    /// A plugin.
-    Plugin,
+    /// A plugin by name.
+    Plugin(Option<&'a str>),
     /// Objects of a kind, and the segments behind the kind.
     Object(&'static Kind, &'a [&'a str]),
 }
@@ -230,7 +249,9 @@ enum Target<'a> {
 impl<'a> Target<'a> {
     fn of(inside: &'a [&'a str]) -> Result<Self, Answer> {
         match inside {
-            ["schema", "plugins", ..] | ["plugins", ..] => Ok(Self::Plugin),
+            ["schema", "plugins", rest @ ..] | ["plugins", rest @ ..] => {
+                Ok(Self::Plugin(rest.first().copied()))
+            }
             ["schema", rest @ ..] => Ok(Self::Schema(rest.first().copied())),
             ["stream_routes", ..] => Err(Answer::refusal(
                 "stream mode is disabled, can not add stream routes",
@@ -247,7 +268,7 @@ impl<'a> Target<'a> {
 
     fn has_verb(&self, method: &Method) -> bool {
         match self {
-            Self::Schema(_) | Self::Plugin => method == Method::GET,
+            Self::Schema(_) | Self::Plugin(_) => method == Method::GET,
             Self::Object(..) => true,
         }
     }

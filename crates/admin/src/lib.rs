@@ -8,6 +8,8 @@ mod args;
 mod auth;
 mod control;
 mod envelope;
+mod environment;
+mod graphql;
 mod json;
 mod jsonpath;
 mod key_pair;
@@ -30,7 +32,8 @@ mod write_deadline;
 
 pub use admin::{Admin, Clock};
 pub use control::Control;
-pub use options::{AdminKey, AdminOptions, ControlOptions, ProblemReport, Role};
+pub use environment::{CacheZone, Environment};
+pub use options::{AdminKey, AdminOptions, ControlOptions, Problem, ProblemReport, Role};
 
 use std::{future::Future, io, sync::Arc};
 

@@ -53,8 +53,19 @@ pub struct AdminOptions {
     pub server: String,
 }
 
-/// Stored objects that are not in force as they stand, by key, and why.
-pub type ProblemReport = Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
+/// A stored object that is not in force as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its key without the prefix.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// The object is in force, but for this; else it is not, or its predecessor is.
+    pub is_in_force: bool,
+}
+
+/// Tells which stored objects are not in force as they stand.
+pub type ProblemReport = Arc<dyn Fn() -> Vec<Problem> + Send + Sync>;
 
 /// Settings of the control API.
 #[derive(Clone)]

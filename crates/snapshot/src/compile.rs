@@ -13,7 +13,7 @@ use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::{Route, ServiceFacts, Snapshot, Target, links::Links};
+use crate::{Route, ServiceFacts, Snapshot, Target, inactive, links::Links};
 
 /// What compiling depends on besides the objects.
 #[derive(Debug, Clone)]
@@ -155,7 +155,13 @@ impl Compiler {
     }
 
     fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
-        match split(&entry.key) {
+        let parts = split(&entry.key);
+        if parts.is_some_and(|(kind, _)| inactive::KINDS.contains(&kind))
+            && let Some(holder) = self.read::<inactive::Holder>(entry)
+        {
+            self.note_inactive(&entry.key, &holder.plugins);
+        }
+        match parts {
             Some(("routes", id)) => {
                 let value = entry.value.clone();
                 if let Some(stored) = self.routes.get_mut(id) {
@@ -172,6 +178,7 @@ impl Compiler {
             }
             Some(("services", id)) => {
                 if let Some(stored) = self.read::<resource::Service>(entry) {
+                    self.note_inactive(&entry.key, &stored.plugins);
                     self.put_service(&id.into(), &entry.key, stored);
                     dirty.services.insert(id.into());
                 }
@@ -303,6 +310,7 @@ impl Compiler {
         match parse::<resource::Route>(&stored.value) {
             Err(problem) => self.note(&key, problem),
             Ok(route) => {
+                self.note_inactive(&key, &route.plugins);
                 let uses = Uses {
                     service: route.service_id.as_deref().map(Arc::from),
                     upstream: route.upstream_id.as_deref().map(Arc::from),
@@ -457,9 +465,29 @@ impl Compiler {
             .ok()
     }
 
+    /// Notes plugins that do nothing, so that nobody finds that out by traffic. Whoever stores them is warned by the Admin API; a line here
+    /// would come again for every route that is rebuilt.
+    fn note_inactive(&mut self, key: &Arc<str>, plugins: &resource::Plugins) {
+        if let Some(sentence) = inactive::sentence(plugins) {
+            self.keep(key, Problem::NotHonoured(sentence));
+        }
+    }
+
     fn note(&mut self, key: &Arc<str>, problem: Problem) {
         tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
-        self.problems.insert(key.clone(), problem);
+        self.keep(key, problem);
+    }
+
+    /// Keeps a problem of an object. What keeps it out of force hides what is only not honoured.
+    fn keep(&mut self, key: &Arc<str>, problem: Problem) {
+        let noted = match (self.problems.remove(key), problem) {
+            (Some(Problem::NotHonoured(first)), Problem::NotHonoured(further)) => {
+                Problem::NotHonoured(format!("{first}; {further}"))
+            }
+            (Some(worse @ Problem::Malformed(_)), Problem::NotHonoured(_)) => worse,
+            (_, problem) => problem,
+        };
+        self.problems.insert(key.clone(), noted);
     }
 }
 

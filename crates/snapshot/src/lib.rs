@@ -4,6 +4,7 @@
 //! out (or stays as it was), is named in [`Compiler::problems`], and harms nothing else. No plugin is known here by name.
 
 mod compile;
+mod inactive;
 mod links;
 mod publish;
 mod route;

@@ -51,8 +51,13 @@ pub(super) async fn answer(
     kind: &Kind,
     id: Option<&str>,
 ) -> Result<Answer, StoreError> {
-    let not_in_force = (options.problems)();
-    let is_loaded = |entry: &Entry| not_in_force.iter().all(|(key, _)| **key != *entry.key);
+    let mut not_in_force = (options.problems)();
+    not_in_force.retain(|problem| !problem.is_in_force);
+    let is_loaded = |entry: &Entry| {
+        not_in_force
+            .iter()
+            .all(|problem| *problem.key != *entry.key)
+    };
     let show = |entry: &Entry| kind.show(&options.prefix, schemas, entry);
     let Some(id) = id else {
         let prefix = format!("{}/", kind.plural);

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     admin::server_value,
     options::ControlOptions,
+    plugins::{self, Plugins},
     request::{Call, read_away},
     response::Answer,
     schemas::Schemas,
@@ -43,6 +44,7 @@ const MAIN_SCHEMAS: &[&str] = &[
 pub struct Control {
     options: ControlOptions,
     schemas: Schemas,
+    plugins: Plugins,
     server: HeaderValue,
 }
 
@@ -52,6 +54,7 @@ impl Control {
         Self {
             server: server_value(&options.server),
             schemas: Schemas::load(dump::KINDS.iter().map(|kind| kind.singular)),
+            plugins: Plugins::new(),
             options,
         }
     }
@@ -71,7 +74,7 @@ impl Control {
             }
         };
         match (&call.method, inside) {
-            (&Method::GET, ["schema"]) => Answer::json(StatusCode::OK, &schemas()),
+            (&Method::GET, ["schema"]) => Answer::json(StatusCode::OK, &schemas(&self.plugins)),
             (&Method::GET, ["routes"]) => dump(&dump::ROUTES, None).await,
             (&Method::GET, ["route", id, ..]) => dump(&dump::ROUTES, Some(id)).await,
             (&Method::GET, ["services"]) => dump(&dump::SERVICES, None).await,
@@ -92,7 +95,9 @@ impl Control {
         let problems = (self.options.problems)();
         problems
             .into_iter()
-            .map(|(key, problem)| json!({ "key": format!("{prefix}/{key}"), "problem": problem }))
+            .map(|found| {
+                json!({ "key": format!("{prefix}/{}", found.key), "problem": found.problem })
+            })
             .collect()
     }
 }
@@ -119,7 +124,7 @@ impl Api for Control {
     }
 }
 
-fn schemas() -> Value {
+fn schemas(plugins: &Plugins) -> Value {
     let main: Map<String, Value> = MAIN_SCHEMAS
         .iter()
         .filter_map(|name| {
@@ -127,5 +132,6 @@ fn schemas() -> Value {
             Some(((*name).to_owned(), schema))
         })
         .collect();
-    json!({ "main": main, "plugins": {}, "stream_plugins": {} })
+    let [http, stream] = plugins::api::schemas(plugins);
+    json!({ "main": main, "plugins": http, "stream_plugins": stream })
 }

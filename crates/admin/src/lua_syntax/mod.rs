@@ -17,8 +17,8 @@ pub(crate) enum Returned {
     Function,
     /// A table.
     Table,
-    /// Nothing, or a text, number, boolean or nil.
-    Other,
+    /// Nothing, or a text, number, boolean or nil: Lua's name of its type.
+    Other(&'static str),
     /// That shows when it runs.
     Unknown,
 }
@@ -28,9 +28,17 @@ pub(crate) enum Returned {
 /// # Errors
 /// What `LuaJIT` says of it.
 pub(crate) fn check(source: &str) -> Result<Returned, String> {
+    check_named(source, source)
+}
+
+/// Checks a chunk that messages call by another name than its text.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_named(source: &str, name: &str) -> Result<Returned, String> {
     Parser::new(Lexer::new(source.as_bytes()))
         .and_then(Parser::chunk)
-        .map_err(|error| error.message(source))
+        .map_err(|error| error.message(name))
 }
 
 /// What is wrong, and where.
@@ -43,8 +51,8 @@ struct Error {
 }
 
 impl Error {
-    fn message(&self, source: &str) -> String {
-        let (name, line, what) = (short_name(source), self.line, &self.what);
+    fn message(&self, name: &str) -> String {
+        let (name, line, what) = (short_name(name), self.line, &self.what);
         match &self.near {
             None => format!("{name}:{line}: {what}"),
             Some(near) => {

@@ -40,7 +40,8 @@ enum Form {
     Call,
     Function,
     Table,
-    Literal,
+    /// A constant of this type.
+    Literal(&'static str),
     Other,
 }
 
@@ -70,8 +71,9 @@ impl<'a> Parser<'a> {
             Some(Form::Function) => Returned::Function,
             Some(Form::Table) => Returned::Table,
             Some(Form::Variable | Form::Call | Form::Other) => Returned::Unknown,
-            Some(Form::Literal) | None if returns_early => Returned::Unknown,
-            Some(Form::Literal) | None => Returned::Other,
+            Some(Form::Literal(_)) | None if returns_early => Returned::Unknown,
+            Some(Form::Literal(kind)) => Returned::Other(kind),
+            None => Returned::Other("nil"),
         })
     }
 
@@ -294,7 +296,7 @@ impl<'a> Parser<'a> {
     fn return_statement(&mut self) -> Parsed<Form> {
         self.advance()?;
         if self.is_block_end() || self.token == SEMICOLON {
-            return Ok(Form::Literal);
+            return Ok(Form::Literal("nil"));
         }
         self.expressions()
     }
@@ -370,8 +372,14 @@ impl<'a> Parser<'a> {
     fn simple_expression(&mut self) -> Parsed<Form> {
         match self.token {
             Token::Number | Token::Text | Token::Word("nil" | "true" | "false") => {
+                let kind = match self.token {
+                    Token::Number => "number",
+                    Token::Text => "string",
+                    Token::Word("nil") => "nil",
+                    _ => "boolean",
+                };
                 self.advance()?;
-                Ok(Form::Literal)
+                Ok(Form::Literal(kind))
             }
             Token::Word("...") => {
                 if !self.scopes.takes_varargs() {

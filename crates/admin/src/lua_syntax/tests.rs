@@ -283,15 +283,15 @@ fn tells_what_is_returned() {
         ("return (function() end)", Returned::Unknown),
         ("return function() end == 1", Returned::Unknown),
         ("return ...", Returned::Unknown),
-        ("return 1", Returned::Other),
-        ("return 'a'", Returned::Other),
-        ("return nil", Returned::Other),
-        ("return", Returned::Other),
-        ("x = 1", Returned::Other),
-        ("", Returned::Other),
+        ("return 1", Returned::Other("number")),
+        ("return 'a'", Returned::Other("string")),
+        ("return nil", Returned::Other("nil")),
+        ("return", Returned::Other("nil")),
+        ("x = 1", Returned::Other("nil")),
+        ("", Returned::Other("nil")),
         ("if x then return {} end", Returned::Unknown),
         ("do return f() end", Returned::Unknown),
-        ("local function f() return {} end", Returned::Other),
+        ("local function f() return {} end", Returned::Other("nil")),
     ] {
         assert_eq!(check(source), Ok(expected), "{source}");
     }

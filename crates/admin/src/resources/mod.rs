@@ -12,7 +12,11 @@ pub(crate) use verbs::{Demand, answer};
 use lockgate_store::{BoxFuture, Store, StoreError};
 use serde_json::Value;
 
-use crate::schemas::Schemas;
+use crate::{
+    environment::Environment,
+    plugins::{Plugins, Purpose},
+    schemas::Schemas,
+};
 
 /// Every kind of object.
 pub(crate) static KINDS: &[Kind] = &[route::KIND, service::KIND, upstream::KIND];
@@ -46,6 +50,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) store: &'a dyn Store,
     /// The schemas.
     pub(crate) schemas: &'a Schemas,
+    /// The plugins.
+    pub(crate) plugins: &'a Plugins,
+    /// What else the checks depend on.
+    pub(crate) environment: &'a Environment,
+    /// Unix seconds.
+    pub(crate) now: u64,
 }
 
 impl Kind {
@@ -64,5 +74,16 @@ impl Rules<'_> {
         self.schemas
             .check(name, value)
             .map_err(|finding| format!("invalid configuration: {finding}"))
+    }
+
+    /// Checks the `plugins` of an object, where it has any.
+    ///
+    /// # Errors
+    /// What the reference says of the first that does not fit.
+    async fn plugins(&self, conf: &Value, purpose: Purpose) -> Result<(), String> {
+        match conf.get("plugins").and_then(Value::as_object) {
+            Some(configs) => self.plugins.check(configs, purpose, self).await,
+            None => Ok(()),
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     jsonpath,
     lua_syntax::{self, Returned},
     lua_value::is_given,
-    plugins,
+    plugins::Purpose,
 };
 
 use super::{Kind, Rules, reference, upstream};
@@ -39,9 +39,7 @@ async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     reference::follow(rules, conf, "service_id", "services", "service").await?;
     let (kind, words) = ("plugin_configs", "plugin config");
     reference::follow(rules, conf, "plugin_config_id", kind, words).await?;
-    if let Some(plugins) = conf.get("plugins").and_then(Value::as_object) {
-        plugins::check(plugins)?;
-    }
+    rules.plugins(conf, Purpose::Plugin).await?;
     if let Some(vars) = conf.get("vars") {
         check_vars(vars)
             .map_err(|why| format!("failed to validate the 'vars' expression: {why}"))?;
@@ -89,6 +87,8 @@ pub(super) fn check_script(source: &str) -> Result<(), String> {
     match lua_syntax::check(source) {
         Err(error) => Err(format!("failed to load 'script' string: {error}")),
         Ok(Returned::Table | Returned::Unknown) => Ok(()),
-        Ok(Returned::Function | Returned::Other) => Err("'script' should be a Lua object".into()),
+        Ok(Returned::Function | Returned::Other(_)) => {
+            Err("'script' should be a Lua object".into())
+        }
     }
 }

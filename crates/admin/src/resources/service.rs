@@ -3,7 +3,7 @@
 use lockgate_store::{BoxFuture, Store, StoreError};
 use serde_json::Value;
 
-use crate::plugins;
+use crate::plugins::Purpose;
 
 use super::{Kind, Rules, reference, route, upstream};
 
@@ -23,9 +23,7 @@ async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
         upstream::check(rules, inner).await?;
     }
     reference::follow(rules, conf, "upstream_id", "upstreams", "upstream").await?;
-    if let Some(plugins) = conf.get("plugins").and_then(Value::as_object) {
-        plugins::check(plugins)?;
-    }
+    rules.plugins(conf, Purpose::Plugin).await?;
     if let Some(source) = conf.get("script").and_then(Value::as_str) {
         route::check_script(source)?;
     }

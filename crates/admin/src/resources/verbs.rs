@@ -15,10 +15,11 @@ use crate::{
     lua_value::text_of,
     paging::{Filter, Page},
     patch,
+    plugins::inactive_in,
     response::Answer,
 };
 
-use super::{Kind, Rules, conf, reference::id_of};
+use super::{Kind, conf, reference::id_of};
 
 /// What a client wants of a kind.
 pub(crate) struct Demand<'a> {
@@ -213,10 +214,7 @@ impl Demand<'_> {
 /// Checks an object by the rules of its kind.
 async fn checked(admin: &Admin, kind: &Kind, conf: Map<String, Value>) -> Result<Value, Answer> {
     let value = Value::Object(conf);
-    let rules = Rules {
-        store: admin.store(),
-        schemas: admin.schemas(),
-    };
+    let rules = admin.rules();
     (kind.check)(&rules, &value)
         .await
         .map_err(Answer::refusal)?;
@@ -241,7 +239,17 @@ impl Write {
             author: self.author,
         };
         let written = admin.store().put(put).await?;
+        warn_of_inactive(&key, value);
         Ok(admin.envelope().written(self.action, &key, value, &written))
+    }
+}
+
+/// Tells whoever reads the log which plugins of a stored object do nothing.
+fn warn_of_inactive(key: &str, value: &Value) {
+    let plugins = inactive_in(value);
+    if !plugins.is_empty() {
+        let plugins = plugins.join(", ");
+        tracing::warn!(%key, %plugins, "a stored object names plugins that are not built in: they do nothing");
     }
 }
 

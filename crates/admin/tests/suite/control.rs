@@ -1,5 +1,6 @@
 //! The control API.
 
+use lockgate_admin::Problem;
 use serde_json::{Value, json};
 
 use crate::{gateway::Gateway, memory::Trouble, wire::Reply};
@@ -14,7 +15,16 @@ fn json_of(reply: &Reply) -> Value {
 
 #[tokio::test]
 async fn shows_objects_as_the_data_plane_sees_them() {
-    let gateway = Gateway::start_control(&[("routes/bad", "the path is empty")]).await;
+    let problem = |key: &str, problem: &str, is_in_force| Problem {
+        key: key.into(),
+        problem: problem.into(),
+        is_in_force,
+    };
+    let gateway = Gateway::start_control(&[
+        problem("routes/bad", "the path is empty", false),
+        problem("routes/1", "the plugin x does nothing", true),
+    ])
+    .await;
     for (key, value) in [
         (
             "routes/1",
@@ -96,7 +106,10 @@ async fn shows_objects_as_the_data_plane_sees_them() {
         (
             "problems",
             200,
-            json!([{"key": "/apisix/routes/bad", "problem": "the path is empty"}]),
+            json!([
+                {"key": "/apisix/routes/bad", "problem": "the path is empty"},
+                {"key": "/apisix/routes/1", "problem": "the plugin x does nothing"},
+            ]),
         ),
     ] {
         let reply = gateway.ask(&format!("GET /v1/{path}"), "").await;
@@ -122,8 +135,13 @@ async fn shows_schemas() {
         );
     }
     assert_eq!(schemas["main"].as_object().unwrap().len(), 14);
-    assert_eq!(schemas["plugins"], json!({}));
-    assert_eq!(schemas["stream_plugins"], json!({}));
+    assert_eq!(schemas["plugins"].as_object().unwrap().len(), 107);
+    assert_eq!(schemas["stream_plugins"].as_object().unwrap().len(), 5);
+    let limit = &schemas["stream_plugins"]["limit-conn"];
+    assert_eq!(
+        (&limit["priority"], &limit["version"]),
+        (&json!(1003), &json!(0.1))
+    );
 }
 
 #[tokio::test]

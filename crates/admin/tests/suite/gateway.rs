@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use lockgate_admin::{Admin, AdminKey, AdminOptions, Control, ControlOptions, Role};
+use lockgate_admin::{Admin, AdminKey, AdminOptions, Control, ControlOptions, Problem, Role};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -85,14 +85,14 @@ impl Gateway {
     }
 
     /// Starts the control API, which reports these problems.
-    pub(crate) async fn start_control(problems: &'static [(&'static str, &'static str)]) -> Self {
+    pub(crate) async fn start_control(problems: &[Problem]) -> Self {
         let store = memory::empty();
-        let own = |(key, why): &(&str, &str)| ((*key).to_owned(), (*why).to_owned());
+        let problems = problems.to_vec();
         let control = Control::new(ControlOptions {
             server: "APISIX/3.18.0".into(),
             store: store.clone(),
             prefix: "/apisix".into(),
-            problems: Arc::new(move || problems.iter().map(own).collect()),
+            problems: Arc::new(move || problems.clone()),
         });
         let (listener, address) = listen().await;
         let (stop, stopped) = oneshot::channel();

@@ -72,23 +72,27 @@ async fn validates_without_storing() {
 async fn knows_its_plugins() {
     let gateway = Gateway::start().await;
     let missing = |subsystem: &str| json!({"error_msg": format!("plugin not found in subsystem {subsystem}")});
+    let unsupported = json!({"error_msg": "unsupported subsystem: no"});
+    let stream = json!([
+        "ip-restriction",
+        "limit-conn",
+        "mqtt-proxy",
+        "traffic-split",
+        "syslog"
+    ]);
+    let consumer = json!({
+        "type": "object",
+        "properties": {"key": {"type": "string"}},
+        "required": ["key"],
+        "encrypt_fields": ["key"],
+    });
+    let invalid = json!("invalid subsystem passed");
     gateway
         .check(&[
-            ("GET plugins/list", json!(""), 200, json!([])),
-            (
-                "GET plugins/list?subsystem=stream",
-                json!(""),
-                200,
-                json!([]),
-            ),
-            (
-                "GET plugins/list?subsystem=no",
-                json!(""),
-                400,
-                json!("invalid subsystem passed"),
-            ),
-            ("GET plugins?all=true", json!(""), 200, json!({})),
+            ("GET plugins/list?subsystem=stream", json!(""), 200, stream),
+            ("GET plugins/list?subsystem=no", json!(""), 400, invalid),
             ("GET plugins/none", json!(""), 404, missing("http")),
+            ("GET plugins", json!(""), 404, missing("http")),
             (
                 "GET plugins/none?subsystem=stream",
                 json!(""),
@@ -96,12 +100,31 @@ async fn knows_its_plugins() {
                 missing("stream"),
             ),
             (
-                "GET plugins/none?subsystem=no",
+                "GET plugins/cors?subsystem=stream",
+                json!(""),
+                404,
+                missing("stream"),
+            ),
+            ("GET plugins/none?subsystem=no", json!(""), 400, unsupported),
+            ("GET schema/plugins/none", json!(""), 404, missing("http")),
+            (
+                "GET plugins/key-auth?schema_type=consumer",
+                json!(""),
+                200,
+                consumer.clone(),
+            ),
+            (
+                "GET schema/plugins/key-auth?schema_type=consumer",
+                json!(""),
+                200,
+                consumer,
+            ),
+            (
+                "GET plugins/cors?schema_type=consumer",
                 json!(""),
                 400,
-                json!({"error_msg": "unsupported subsystem: no"}),
+                json!({"error_msg": "not found schema"}),
             ),
-            ("GET schema/plugins/none", json!(""), 404, missing("http")),
             ("PUT plugins/reload", json!(""), 200, json!("done")),
         ])
         .await;
@@ -113,6 +136,87 @@ async fn knows_its_plugins() {
             .check(&[(&request, json!(""), 405, json!({"error_msg": message}))])
             .await;
     }
+}
+
+#[tokio::test]
+async fn shows_plugins_with_their_schemas() {
+    let gateway = Gateway::start().await;
+    let show = async |path: &str| -> Value {
+        let reply = gateway.ask(&format!("GET /apisix/admin/{path}"), "").await;
+        assert_eq!(reply.status, 200, "{path}");
+        serde_json::from_str(&reply.body).unwrap()
+    };
+    let names = show("plugins/list").await;
+    let names = names.as_array().unwrap();
+    assert_eq!(names.len(), 107);
+    let first: Vec<&str> = names
+        .iter()
+        .take(3)
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    assert_eq!(first, ["real-ip", "ai", "client-control"]);
+    let all = show("plugins?all=true").await;
+    assert_eq!(all.as_object().unwrap().len(), 107);
+    let about = |name: &str, field: &str| all[name][field].clone();
+    for (name, field, expected) in [
+        ("key-auth", "version", json!(0.1)),
+        ("key-auth", "priority", json!(2500)),
+        ("key-auth", "type", json!("auth")),
+        ("ai", "scope", json!("global")),
+        ("cors", "type", Value::Null),
+        ("cors", "consumer_schema", Value::Null),
+    ] {
+        assert_eq!(about(name, field), expected, "{name} {field}");
+    }
+    for name in names.iter().filter_map(Value::as_str) {
+        let schema = show(&format!("plugins/{name}")).await;
+        assert_eq!(about(name, "schema"), schema, "{name}");
+        assert_eq!(
+            schema["properties"]["_meta"]["properties"]["disable"],
+            json!({"type": "boolean"}),
+            "{name}"
+        );
+    }
+    let stream = show("plugins?all=true&subsystem=stream").await;
+    assert_eq!(stream.as_object().unwrap().len(), 5);
+}
+
+/// Every recorded answer about plugins in routes. `err` is what follows the sentence that all plugins have in common; a line without a
+/// refusal was accepted.
+#[tokio::test]
+async fn checks_plugins_as_recorded() {
+    let gateway = Gateway::start().await;
+    // As when the answers were recorded.
+    let metadata = json!({"model": "a", "policy": "a"});
+    gateway
+        .store
+        .seed("plugin_metadata/authz-casbin", &metadata.to_string());
+    let mut compared = 0;
+    for line in include_str!("../reference/plugins.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let id = case["id"].as_str().unwrap();
+        let Some(name) = id.strip_prefix("plugin/") else {
+            continue;
+        };
+        let name = name.split(':').next().unwrap();
+        let route = json!({"uri": "/x", "plugins": {name: case["body"]}});
+        let reply = gateway
+            .ask("PUT /apisix/admin/routes/golden", &route.to_string())
+            .await;
+        compared += 1;
+        let refusal = case["err"]
+            .as_str()
+            .map(|why| format!("failed to check the configuration of plugin {name} err: {why}"));
+        let refusal = refusal.or_else(|| Some(case["error_msg"].as_str()?.to_owned()));
+        let Some(refusal) = refusal else {
+            assert!(matches!(reply.status, 200 | 201), "{id}: {}", reply.body);
+            continue;
+        };
+        let found: Value = serde_json::from_str(&reply.body).unwrap();
+        let expected = json!({"error_msg": refusal});
+        assert_eq!((reply.status, found), (400, expected), "{id}");
+    }
+    assert_eq!(compared, 3288);
 }
 
 /// Every recorded answer about routes, services and upstreams. A line without a response was accepted.

@@ -1,0 +1,10 @@
+//! `real-ip`
+
+use serde_json::Value;
+
+use super::{Scope, address, read};
+
+pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String> {
+    scope.schema(config)?;
+    read::texts(config, &["trusted_addresses"]).try_for_each(address)
+}

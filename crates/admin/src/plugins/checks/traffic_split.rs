@@ -1,0 +1,13 @@
+//! `traffic-split`
+
+use serde_json::Value;
+
+use super::{Scope, expression, read};
+
+pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String> {
+    scope.schema(config)?;
+    read::items(config, &["rules"])
+        .iter()
+        .flat_map(|rule| read::items(rule, &["match"]))
+        .try_for_each(|matched| expression(matched.get("vars"), "vars"))
+}

@@ -1,0 +1,12 @@
+//! `ua-restriction`
+
+use serde_json::Value;
+
+use super::{Scope, read, regex};
+
+pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String> {
+    scope.schema(config)?;
+    read::texts(config, &["allowlist"])
+        .chain(read::texts(config, &["denylist"]))
+        .try_for_each(regex::check)
+}

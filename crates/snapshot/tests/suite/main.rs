@@ -1,0 +1,3 @@
+//! The compiler, from stored values to problems.
+
+mod inactive;
