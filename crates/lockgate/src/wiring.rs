@@ -149,7 +149,11 @@ pub(crate) fn control(
         problems: Arc::new(move || {
             let problems = status.problems().into_iter();
             problems
-                .map(|(key, problem)| (key.to_string(), problem.to_string()))
+                .map(|(key, problem)| lockgate_admin::Problem {
+                    key: key.to_string(),
+                    is_in_force: matches!(problem, lockgate_snapshot::Problem::NotHonoured(_)),
+                    problem: problem.to_string(),
+                })
                 .collect()
         }),
     }

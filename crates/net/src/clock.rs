@@ -70,10 +70,20 @@ impl Clock {
         self.recent.get()
     }
 
+    /// A reading on the system's monotonic clock, which all threads share, in microseconds.
+    pub fn monotonic_us(&self, micros: u64) -> u64 {
+        self.base_us + micros
+    }
+
     /// Wall time of a reading, since the Unix epoch, as of the last [`Self::follow`].
     pub fn unix(&self, micros: u64) -> Duration {
         self.base_unix.get() + Duration::from_micros(micros)
     }
+}
+
+/// The system's monotonic clock, in microseconds: the same for every thread.
+pub fn monotonic_us() -> u64 {
+    system_us(ClockId::Monotonic)
 }
 
 /// What a clock of the system says, in microseconds.

@@ -286,7 +286,12 @@ impl Compiler {
         stored: &resource::Upstream,
         previous: Option<&Arc<Upstream>>,
     ) -> Option<Arc<Upstream>> {
-        match Upstream::compile(stored, &self.settings.upstream, key, previous.map(Arc::as_ref)) {
+        match Upstream::compile(
+            stored,
+            &self.settings.upstream,
+            key,
+            previous.map(Arc::as_ref),
+        ) {
             Ok(compiled) => {
                 for warning in &compiled.warnings {
                     self.note(key, Problem::NotHonoured(warning.to_string()));

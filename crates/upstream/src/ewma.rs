@@ -10,8 +10,9 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
 };
+
+use lockgate_net::clock::monotonic_us;
 
 use crate::limits::LATENCY_DECAY_S;
 
@@ -61,14 +62,15 @@ fn keep(touched_ms: u32, now_ms: u32) -> f32 {
 /// The averages of all addresses in use.
 #[derive(Debug)]
 pub(crate) struct Latencies {
-    began: Instant,
+    /// When counting began, in microseconds of the system's monotonic clock.
+    began_us: u64,
     by_address: Mutex<HashMap<SocketAddr, Weak<Latency>>>,
 }
 
 impl Default for Latencies {
     fn default() -> Self {
         Self {
-            began: Instant::now(),
+            began_us: monotonic_us(),
             by_address: Mutex::default(),
         }
     }
@@ -93,10 +95,10 @@ impl Latencies {
         latency
     }
 
-    /// Milliseconds of a moment on the clock that all averages share.
+    /// Milliseconds, on the clock that all averages share, of a moment on the system's monotonic one.
     #[inline]
-    pub(crate) fn millis(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.began).as_millis() as u32
+    pub(crate) fn millis(&self, now_us: u64) -> u32 {
+        (now_us.saturating_sub(self.began_us) / 1000) as u32
     }
 }
 

@@ -235,8 +235,8 @@ impl NodeSet {
     /// The time that latencies are measured by.
     #[inline]
     fn now_ms(&self, clock: &Clock) -> u32 {
-        let now = clock.instant(clock.recent());
-        self.registry.latencies().millis(now)
+        let now_us = clock.monotonic_us(clock.recent());
+        self.registry.latencies().millis(now_us)
     }
 }
 
