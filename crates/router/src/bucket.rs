@@ -61,6 +61,7 @@ impl<T> Entry<T> {
         (
             Reverse(self.route.priority),
             Reverse(length),
+            self.route.created,
             self.route.sequence,
             self.path,
         )

@@ -52,6 +52,9 @@ pub struct RouteSpec<T> {
     pub vars: Option<Arc<Expr>>,
     /// The higher comes first, among routes on the same path. Default 0.
     pub priority: i64,
+    /// When the route came to be, on any scale: among routes that are alike otherwise the earlier comes first. Those of the
+    /// same moment are taken in the order of their first insertion.
+    pub created: u64,
     /// What the route stands for.
     pub value: T,
 }
@@ -67,6 +70,7 @@ impl<T> RouteSpec<T> {
             remote_addrs: Vec::new(),
             vars: None,
             priority: 0,
+            created: 0,
             value,
         }
     }
@@ -89,6 +93,8 @@ pub enum RouteError {
 pub(crate) struct Route<T> {
     pub(crate) id: Box<str>,
     pub(crate) priority: i64,
+    /// As told by the route's owner.
+    pub(crate) created: u64,
     /// Position among all routes of the table, by when the id was first inserted.
     pub(crate) sequence: u64,
     pub(crate) paths: SmallVec<[PathRule; 1]>,
@@ -130,6 +136,7 @@ impl<T> Route<T> {
         Ok(Self {
             id: spec.id.into_boxed_str(),
             priority: spec.priority,
+            created: spec.created,
             sequence,
             paths,
             hosts: hosts.into_boxed_slice(),

@@ -56,6 +56,8 @@ pub struct Compiler {
 #[derive(Debug)]
 struct StoredRoute {
     value: Arc<[u8]>,
+    /// Revision that made the key.
+    created: u64,
     uses: Uses,
     /// The upstream written into the route, whose state outlives edits.
     own_upstream: Option<Arc<Upstream>>,
@@ -166,9 +168,11 @@ impl Compiler {
                 let value = entry.value.clone();
                 if let Some(stored) = self.routes.get_mut(id) {
                     stored.value = value;
+                    stored.created = entry.create_revision;
                 } else {
                     let stored = StoredRoute {
                         value,
+                        created: entry.create_revision,
                         uses: Uses::default(),
                         own_upstream: None,
                     };
@@ -395,6 +399,7 @@ impl Compiler {
             remote_addrs: route.all_remote_addrs().map(str::to_owned).collect(),
             vars,
             priority: route.priority.unwrap_or(0),
+            created: stored.created,
             value: Arc::new(compiled),
         };
         self.table.insert(spec).map_err(|error| malformed(&error))

@@ -4,10 +4,10 @@ use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_router::Mode;
 use lockgate_snapshot::{Compiler, Settings};
 use lockgate_store::{Change, Entry};
-use lockgate_upstream::{Compile, Defaults};
+use lockgate_upstream::{Compile, Defaults, Registry};
 use serde_json::{Value, json};
 
-fn compiler() -> Compiler {
+pub(crate) fn compiler() -> Compiler {
     Compiler::new(Settings {
         router: Mode::HostUri,
         upstream: Compile {
@@ -15,6 +15,7 @@ fn compiler() -> Compiler {
             defaults: Defaults::default(),
             workers: 1,
             trusted: None,
+            registry: Registry::default(),
         },
     })
 }

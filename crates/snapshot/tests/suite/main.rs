@@ -1,3 +1,4 @@
 //! The compiler, from stored values to problems.
 
 mod inactive;
+mod incremental;
