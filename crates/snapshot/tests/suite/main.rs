@@ -1,4 +1,9 @@
 //! The compiler, from stored values to problems.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic, and JSON is built by key"
+)]
+
 mod inactive;
 mod incremental;
