@@ -33,7 +33,9 @@ mod write_deadline;
 pub use admin::{Admin, Clock};
 pub use control::Control;
 pub use environment::{CacheZone, Environment};
-pub use options::{AdminKey, AdminOptions, ControlOptions, Problem, ProblemReport, Role};
+pub use options::{
+    AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Role,
+};
 
 use std::{future::Future, io, sync::Arc};
 

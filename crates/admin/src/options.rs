@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_model::health::CheckedUpstream;
 use lockgate_store::Store;
 
 /// What an admin key may do.
@@ -67,6 +68,9 @@ pub struct Problem {
 /// Tells which stored objects are not in force as they stand.
 pub type ProblemReport = Arc<dyn Fn() -> Vec<Problem> + Send + Sync>;
 
+/// What health checks have found out.
+pub type HealthReport = Arc<dyn Fn() -> Vec<CheckedUpstream> + Send + Sync>;
+
 /// Settings of the control API.
 #[derive(Clone)]
 pub struct ControlOptions {
@@ -78,4 +82,6 @@ pub struct ControlOptions {
     pub prefix: String,
     /// What is not in force.
     pub problems: ProblemReport,
+    /// How the nodes of upstreams are.
+    pub health: HealthReport,
 }

@@ -112,7 +112,9 @@ async fn serve(
     store: Arc<dyn Store>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let compiler = Compiler::new(wiring::compiler(configuration));
+    let settings = wiring::compiler(configuration);
+    let registry = settings.upstream.registry.clone();
+    let compiler = Compiler::new(settings);
     let watcher = Watcher::start(store.clone(), compiler)
         .await
         .context("cannot read the store")?;
@@ -137,6 +139,7 @@ async fn serve(
             configuration,
             store,
             watcher.status(),
+            registry,
         )));
         control_plane.serve(
             "the control API",

@@ -87,7 +87,13 @@ pub(crate) fn compiler(configuration: &Configuration) -> Settings {
             },
             workers: workers(configuration),
             trusted: configuration.trusted(),
-            registry: Registry::default(),
+            registry: Registry::new(
+                !configuration
+                    .boot
+                    .config
+                    .apisix
+                    .disable_upstream_healthcheck,
+            ),
         },
     }
 }
@@ -140,6 +146,7 @@ pub(crate) fn control(
     configuration: &Configuration,
     store: Arc<dyn Store>,
     status: Arc<Status>,
+    registry: Registry,
 ) -> ControlOptions {
     let config = &configuration.boot.config;
     ControlOptions {
@@ -156,6 +163,7 @@ pub(crate) fn control(
                 })
                 .collect()
         }),
+        health: Arc::new(move || registry.health()),
     }
 }
 

@@ -4,5 +4,6 @@
 //! fields are ignored). What a request uses is compiled from them elsewhere (`snapshot`, `upstream`).
 
 pub mod boot;
+pub mod health;
 pub mod resource;
 pub mod schema;

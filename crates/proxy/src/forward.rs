@@ -165,6 +165,7 @@ pub(crate) async fn forward(
         let failure = match attempt(worker, client, exchange, route, upstream, &node, times).await {
             Ok(after) => {
                 node.answered(took_us(exchange), &worker.clock);
+                node.ended(exchange.status);
                 return after;
             }
             Err(failure) => failure,
@@ -179,7 +180,9 @@ pub(crate) async fn forward(
             attempt.response_us = Some(now - attempt.began);
         }
         if failure.is_clients() {
-            return fail(worker, client, exchange, &failure).await;
+            let after = fail(worker, client, exchange, &failure).await;
+            node.ended(exchange.status);
+            return after;
         }
         tracing::error!(upstream = %node.address, route = %route.id, error = %failure, "upstream failed");
         let is_late = upstream
@@ -188,12 +191,17 @@ pub(crate) async fn forward(
         let is_repeatable = failure.is_before_sending()
             || (exchange.request.method().is_idempotent() && exchange.upload.is_replayable());
         if retries == 0 || !failure.is_retried() || !is_repeatable {
-            return fail(worker, client, exchange, &failure).await;
+            let after = fail(worker, client, exchange, &failure).await;
+            node.ended(exchange.status);
+            return after;
         }
         if is_late {
             tracing::error!(route = %route.id, "proxy retry timeout");
-            return reply::page(worker, client, exchange, 502, After::Keep).await;
+            let after = reply::page(worker, client, exchange, 502, After::Keep).await;
+            node.ended(exchange.status);
+            return after;
         }
+        node.failed(failure.status() == 504);
         retries -= 1;
     }
 }

@@ -211,23 +211,23 @@ impl Compiler {
         match split(key) {
             Some(("routes", id)) => {
                 if let Some(stored) = self.routes.remove(id) {
+                    retire(stored.own_upstream.as_ref());
                     self.unlink(id, &stored.uses);
                 }
                 self.table.remove(id);
                 dirty.routes.remove(id);
             }
             Some(("services", id)) => {
-                if let Some(Service {
-                    upstream_id: Some(upstream),
-                    ..
-                }) = self.services.remove(id)
-                {
-                    self.services_of_upstream.remove(&upstream, id);
+                if let Some(service) = self.services.remove(id) {
+                    retire(service.own_upstream.as_ref());
+                    if let Some(upstream) = &service.upstream_id {
+                        self.services_of_upstream.remove(upstream, id);
+                    }
                 }
                 dirty.services.insert(id.into());
             }
             Some(("upstreams", id)) => {
-                self.upstreams.remove(id);
+                retire(self.upstreams.remove(id).as_ref());
                 self.mark_upstream(id, dirty);
             }
             Some(("plugin_configs", id)) => {
@@ -256,13 +256,12 @@ impl Compiler {
         {
             self.services_of_upstream.remove(upstream, id);
         }
-        let own_upstream = match &stored.upstream {
-            Some(own) => self.upstream(
-                key,
-                own,
-                previous.and_then(|service| service.own_upstream).as_ref(),
-            ),
-            None => None,
+        let previous = previous.and_then(|service| service.own_upstream);
+        let own_upstream = if let Some(own) = &stored.upstream {
+            self.upstream(key, own, previous.as_ref())
+        } else {
+            retire(previous.as_ref());
+            None
         };
         let upstream_id = stored.upstream_id.as_deref().map(Arc::from);
         if let Some(upstream) = &upstream_id {
@@ -330,9 +329,11 @@ impl Compiler {
                     self.link(id, &uses);
                     stored.uses = uses;
                 }
-                stored.own_upstream = match &route.upstream {
-                    Some(own) => self.upstream(&key, own, stored.own_upstream.as_ref()),
-                    None => None,
+                stored.own_upstream = if let Some(own) = &route.upstream {
+                    self.upstream(&key, own, stored.own_upstream.as_ref())
+                } else {
+                    retire(stored.own_upstream.as_ref());
+                    None
                 };
                 if let Err(problem) = self.insert(id, &route, &stored) {
                     self.note(&key, problem);
@@ -498,6 +499,13 @@ impl Compiler {
             (_, problem) => problem,
         };
         self.problems.insert(key.clone(), noted);
+    }
+}
+
+/// Ends the background work of an upstream that leaves for good.
+fn retire(upstream: Option<&Arc<Upstream>>) {
+    if let Some(upstream) = upstream {
+        upstream.retire();
     }
 }
 

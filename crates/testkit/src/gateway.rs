@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
 };
 
+use lockgate_model::health::CheckedUpstream;
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{
     AccessLog, Counts, DEFAULT_FORMAT, Escape, LogOptions, Options, Phase, Workers,
@@ -37,6 +38,8 @@ pub struct Setup {
     pub log_escape: Escape,
     /// Roots that certificates of upstreams are verified against, PEM.
     pub trusted: Option<String>,
+    /// What belongs to all upstreams.
+    pub registry: Registry,
     entries: Vec<(String, String)>,
 }
 
@@ -57,6 +60,7 @@ impl Setup {
             log_buffer_bytes: 1,
             log_escape: Escape::Default,
             trusted: None,
+            registry: Registry::default(),
             entries: Vec::new(),
         }
     }
@@ -122,7 +126,7 @@ impl Setup {
                 defaults: Defaults::default(),
                 workers: self.options.workers,
                 trusted: self.trusted.as_deref().map(|pem| write("roots.pem", pem)),
-                registry: Registry::default(),
+                registry: self.registry.clone(),
             },
         };
         let mut compiler = {
@@ -138,6 +142,7 @@ impl Setup {
         let gateway = Gateway {
             address: address.expect("one address"),
             workers: Some(workers),
+            registry: self.registry,
             published,
             stored: Mutex::new(Stored {
                 compiler,
@@ -163,6 +168,7 @@ pub struct Gateway {
     /// Where it listens.
     pub address: SocketAddr,
     workers: Option<Workers>,
+    registry: Registry,
     published: Arc<Published>,
     stored: Mutex<Stored>,
     lines: Mutex<mpsc::Receiver<String>>,
@@ -232,6 +238,11 @@ impl Gateway {
         problems
             .map(|(key, problem)| (key.to_string(), problem.to_string()))
             .collect()
+    }
+
+    /// What health checks have found out.
+    pub fn health(&self) -> Vec<CheckedUpstream> {
+        self.registry.health()
     }
 
     /// Counters of the workers.

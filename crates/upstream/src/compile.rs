@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use lockgate_http::pool::Keep;
-use lockgate_model::resource::{self, DEFAULT_TIMEOUT_S, PassHost, Scheme};
+use lockgate_model::resource::{self, DEFAULT_TIMEOUT_S, PassHost, ProbeKind, Scheme};
 use lockgate_net::{
     dns::Resolver,
     tls::{ClientTls, TlsError, client_config},
@@ -13,8 +13,9 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    HashKey, Named, NodeSet, Registry, Source, Timeouts, Upstream,
+    HashKey, Named, Registry, Source, Timeouts, Upstream,
     balancer::{Balancer, Plan},
+    health::{Checking, Settings},
     node::{Common, hash_of},
     refresh,
 };
@@ -71,8 +72,8 @@ pub enum Warning {
     #[error("the balancer {0} is not built in: roundrobin is used")]
     Balancer(String),
     /// Every node counts as healthy.
-    #[error("health checks are not built in: every node counts as healthy")]
-    Checks,
+    #[error("the health checks cannot be read, and every node counts as healthy: {0}")]
+    Checks(String),
     /// There are no nodes.
     #[error("the discovery {0} is not built in: the upstream has no nodes")]
     Discovery(String),
@@ -94,7 +95,7 @@ pub enum UpstreamError {
 
 impl Upstream {
     /// Compiles a stored upstream. `key` is the store's key of the object it stands in. `previous` is what it was before an
-    /// edit: where rounds stand is taken over from it.
+    /// edit: where rounds stand and what is known of the health of its nodes is taken over from it.
     ///
     /// Never waits: names that need asking are asked for in the background. Must run within a tokio runtime that lives as
     /// long as the upstream.
@@ -132,6 +133,7 @@ impl Upstream {
                 registry: with.registry.clone(),
                 key: key.clone(),
             },
+            checking: None,
         };
         let nodes = stored.nodes.as_deref().unwrap_or_default();
         let known: Vec<_> = nodes
@@ -143,22 +145,25 @@ impl Upstream {
                 .local(&node.host)
                 .is_some_and(|answer| answer.ttl == Duration::MAX)
         };
+        let mut warnings = warnings(stored);
+        let checking = checking(stored, with, key, previous, &mut warnings);
+        let common = Common { checking, ..common };
+        let is_known = known.len() == nodes.len();
         let previous_nodes = previous.map(Upstream::nodes);
-        let set = NodeSet::new(known, &common.plan, previous_nodes.as_deref());
+        let known = match previous.map(|previous| &previous.source) {
+            // While the names are asked for anew, what the same names meant before still serves.
+            Some(Source::Named(before)) if before.stored == nodes && known.is_empty() => {
+                before.current.load().iter().cloned().collect()
+            }
+            _ => known,
+        };
+        let set = common.set(known, previous_nodes.as_deref());
         let (source, resolving) = if nodes.iter().all(is_literal) {
             (Source::Fixed(set), None)
         } else {
-            let (done, is_resolved) =
-                watch::channel(set.len() == nodes.iter().filter(|node| node.weight > 0).count());
-            // While the names are asked for anew, what the same names meant before still serves.
-            let current = match previous.map(|previous| &previous.source) {
-                Some(Source::Named(before)) if before.stored == nodes && set.is_empty() => {
-                    before.current.load_full()
-                }
-                _ => Arc::new(set),
-            };
+            let (done, is_resolved) = watch::channel(is_known);
             let named = Named {
-                current: ArcSwap::new(current),
+                current: ArcSwap::from_pointee(set),
                 is_resolved,
                 stored: nodes.to_vec(),
             };
@@ -184,16 +189,62 @@ impl Upstream {
             tls,
             hash_key: (balancer == Balancer::Chash)
                 .then(|| HashKey::new(stored.hash_on, stored.key.as_deref())),
+            checker: common
+                .checking
+                .as_ref()
+                .map(|checking| checking.checker.clone()),
             source,
         });
         if let Some(done) = resolving {
             refresh::start(&upstream, common, with.clone(), done);
         }
-        Ok(Compiled {
-            upstream,
-            warnings: warnings(stored),
-        })
+        Ok(Compiled { upstream, warnings })
     }
+}
+
+/// The health checks of an upstream. Those it had before go on, or end.
+fn checking(
+    stored: &resource::Upstream,
+    with: &Compile,
+    key: &Arc<str>,
+    previous: Option<&Upstream>,
+    warnings: &mut Vec<Warning>,
+) -> Option<Checking> {
+    let previous = previous.and_then(|previous| previous.checker.as_ref());
+    let checks = stored.checks.as_ref().map(resource::Checks::read);
+    let checks = match checks {
+        Some(Ok(checks)) => Some(checks),
+        Some(Err(error)) => {
+            warnings.push(Warning::Checks(error.to_string()));
+            None
+        }
+        None => None,
+    };
+    let Some(checks) = checks else {
+        if let Some(previous) = previous {
+            previous.retire();
+        }
+        return None;
+    };
+    let registry = &with.registry;
+    let tls = (checks.active.kind == ProbeKind::Https).then(|| {
+        registry.probe_tls(
+            checks.active.https_verify_certificate,
+            with.trusted.as_ref(),
+        )
+    });
+    let tls = match tls {
+        Some(Ok(tls)) => Some(tls),
+        Some(Err(error)) => {
+            tracing::error!(%key, %error, "nodes cannot be probed over TLS and count as failing");
+            None
+        }
+        None => None,
+    };
+    let host = stored.upstream_host.as_deref();
+    let rewritten = host.filter(|_| stored.pass_host == PassHost::Rewrite);
+    let settings = Settings::new(checks, rewritten, tls);
+    Some(registry.checker(key, settings, previous))
 }
 
 fn default_timeouts() -> Timeouts {
@@ -227,9 +278,6 @@ fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
         && Balancer::of(Some(name)).is_none()
     {
         warnings.push(Warning::Balancer(name.clone()));
-    }
-    if stored.checks.is_some() {
-        warnings.push(Warning::Checks);
     }
     if let Some(discovery) = stored
         .discovery_type
@@ -318,12 +366,13 @@ mod tests {
         );
         assert!(upstream.tls().is_some());
         let nodes = upstream.nodes();
+        assert_eq!(nodes.len(), 1, "weight 0 gets no traffic");
         assert_eq!(
             nodes
                 .iter()
                 .map(|node| node.address.to_string())
                 .collect::<Vec<_>>(),
-            ["127.0.0.1:443"]
+            ["127.0.0.1:443", "127.0.0.2:81"]
         );
     }
 

@@ -12,6 +12,7 @@ mod compile;
 mod crc32;
 mod ewma;
 mod hash_key;
+mod health;
 mod least_conn;
 mod limits;
 mod node;
@@ -69,6 +70,7 @@ pub struct Upstream {
     keep: Keep,
     tls: Option<Arc<rustls::ClientConfig>>,
     hash_key: Option<HashKey>,
+    checker: Option<Arc<health::Checker>>,
     source: Source,
 }
 
@@ -104,6 +106,13 @@ impl Upstream {
             let mut is_resolved = named.is_resolved.clone();
             // A resolver that is gone will not answer; what there is has to do.
             let _late = tokio::time::timeout(limit, is_resolved.wait_for(|done| *done)).await;
+        }
+    }
+
+    /// Ends what goes on in the background for an upstream that is gone, though requests may still hold it.
+    pub fn retire(&self) {
+        if let Some(checker) = &self.checker {
+            checker.retire();
         }
     }
 

@@ -12,3 +12,12 @@ pub(crate) const LATENCY_DECAY_S: f32 = 10.0;
 
 /// Nodes up to which the least busy one is looked for one by one; more are looked through by blocks. 64 take 60 ns.
 pub(crate) const SCANNED_NODES: usize = 64;
+
+/// Probes of the whole process at the same time: each has a socket, and thousands of silent nodes must not take them all.
+pub(crate) const PROBES: usize = 512;
+
+/// Bytes of an answer in which a probe looks for the end of the status line.
+pub(crate) const STATUS_LINE_BYTES: usize = 8192;
+
+/// `ENFILE` and `EMFILE` of Linux: no file descriptor is left.
+pub(crate) const NO_FILES: [i32; 2] = [23, 24];

@@ -14,6 +14,7 @@ use crate::{
     Registry,
     balancer::{Balancer, Group, Plan},
     ewma::Latency,
+    health::{Checking, SetHealth},
     least_conn::Load,
 };
 
@@ -28,6 +29,8 @@ pub struct Node {
     pub pool_key: u64,
     /// `host:port` as the reference names a node: the host as configured, or the address of a name; IPv6 in brackets.
     pub(crate) server: Box<str>,
+    /// The name that was looked up; `None` where the upstream has the address itself.
+    pub(crate) name: Option<Box<str>>,
     /// Share of the traffic.
     pub(crate) weight: u32,
     pub(crate) priority: i64,
@@ -36,14 +39,17 @@ pub struct Node {
 /// The nodes of an upstream at one moment.
 #[derive(Debug, Default)]
 pub struct NodeSet {
-    /// By priority, higher first; those that get no traffic are left out.
+    /// By priority, higher first; behind them those that get no traffic.
     nodes: Box<[Node]>,
+    /// How many get traffic.
+    weighted: usize,
     groups: Box<[Group]>,
     /// Requests in flight at each node, where the balancer asks for them.
     pub(crate) loads: Box<[Load]>,
     /// How long each node takes to answer, where the balancer asks for it.
     pub(crate) latencies: Box<[Arc<Latency>]>,
     pub(crate) registry: Registry,
+    pub(crate) health: Option<SetHealth>,
 }
 
 /// Nodes to hold for a request.
@@ -75,16 +81,16 @@ impl NodeSet {
             balancer, registry, ..
         } = plan;
         // As in the reference: `ewma` ignores weights, and where all are 0, each is as good as the other but on a ring.
-        if nodes.iter().all(|node| node.weight == 0) {
-            if *balancer != Balancer::Chash {
-                for node in &mut nodes {
-                    node.weight = 1;
-                }
+        let is_weightless = nodes.iter().all(|node| node.weight == 0);
+        if is_weightless && *balancer != Balancer::Chash {
+            for node in &mut nodes {
+                node.weight = 1;
             }
-        } else if *balancer != Balancer::Ewma {
-            nodes.retain(|node| node.weight > 0);
         }
-        nodes.sort_by_key(|node| std::cmp::Reverse(node.priority));
+        let is_idle =
+            |node: &Node| node.weight == 0 && !is_weightless && *balancer != Balancer::Ewma;
+        nodes.sort_by_key(|node| (is_idle(node), std::cmp::Reverse(node.priority)));
+        let weighted = nodes.partition_point(|node| !is_idle(node));
         let addresses = || nodes.iter().map(|node| node.address);
         let loads = match balancer {
             Balancer::LeastConn => registry
@@ -100,8 +106,8 @@ impl NodeSet {
         };
         let mut groups = Vec::new();
         let mut start = 0;
-        if nodes.len() > 1 {
-            for members in nodes.chunk_by(|a, b| a.priority == b.priority) {
+        if let Some(weighted) = nodes.get(..weighted).filter(|_| nodes.len() > 1) {
+            for members in weighted.chunk_by(|a, b| a.priority == b.priority) {
                 let end = start + members.len();
                 groups.push(Group::new(
                     *balancer,
@@ -116,11 +122,18 @@ impl NodeSet {
         }
         Self {
             nodes: nodes.into(),
+            weighted,
             groups: groups.into(),
             loads,
             latencies,
             registry: registry.clone(),
+            health: None,
         }
+    }
+
+    /// Has the nodes checked.
+    pub(crate) fn check(&mut self, checking: &Checking, plan: &Plan) {
+        self.health = Some(SetHealth::new(checking, self, plan));
     }
 
     /// The group that has the same members, by name, port and weight; a ring stands for addresses as well.
@@ -143,16 +156,16 @@ impl NodeSet {
     /// How many nodes get traffic.
     #[inline]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.weighted
     }
 
     /// Whether no node gets traffic.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.weighted == 0
     }
 
-    /// The nodes, higher priorities first.
+    /// The nodes, higher priorities first; those that get no traffic last.
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter()
     }
@@ -160,6 +173,12 @@ impl NodeSet {
     #[inline]
     pub(crate) fn get(&self, place: u32) -> Option<&Node> {
         self.nodes.get(place as usize)
+    }
+
+    /// Whether there is but one node, with traffic or without.
+    #[inline]
+    pub(crate) fn is_lone(&self) -> bool {
+        self.nodes.len() == 1
     }
 
     #[inline]
@@ -180,9 +199,21 @@ pub(crate) struct Common {
     /// Distinguishes client certificates in pool keys; 0 for none.
     pub(crate) certificate: u64,
     pub(crate) plan: Plan,
+    /// The health checks of the upstream.
+    pub(crate) checking: Option<Checking>,
 }
 
 impl Common {
+    /// A set of these nodes that is put in force: from now on they are what is checked.
+    pub(crate) fn set(&self, nodes: Vec<Node>, previous: Option<&NodeSet>) -> NodeSet {
+        let mut set = NodeSet::new(nodes, &self.plan, previous);
+        let checks_health = self.plan.registry.checks_health();
+        if let Some(checking) = self.checking.as_ref().filter(|_| checks_health) {
+            set.check(checking, &self.plan);
+        }
+        set
+    }
+
     /// The node at `address` that is written as `stored`.
     pub(crate) fn node(&self, stored: &resource::Node, address: IpAddr) -> Node {
         let default_port = self.scheme.default_port();
@@ -202,6 +233,7 @@ impl Common {
         Node {
             address,
             server: server.into(),
+            name: (!is_literal(&stored.host)).then(|| stored.host.as_str().into()),
             host_header: bracketed(host_header, &stored.host).into(),
             pool_key: hash_of(&(address, self.scheme, self.certificate)),
             weight: u32::try_from(stored.weight.max(0)).unwrap_or(u32::MAX),
@@ -273,6 +305,7 @@ mod tests {
                 scheme,
                 certificate: 0,
                 plan: Plan::default(),
+                checking: None,
             };
             let node = common.node(&stored(host, port), [127, 0, 0, 1].into());
             assert_eq!(&*node.host_header, header);
@@ -285,6 +318,7 @@ mod tests {
             scheme: Scheme::Http,
             certificate: 0,
             plan: Plan::default(),
+            checking: None,
         };
         for (host, address, server) in [
             ("10.0.0.1", "10.0.0.1", "10.0.0.1:80"),

@@ -10,6 +10,7 @@ use crate::{
     balancer::{Group, Method},
     chash::Ring,
     ewma,
+    health::{Choice, Part, Report, SetHealth},
     least_conn::LeastConn,
     round_robin::{Cycle, Positions, UNSET},
 };
@@ -21,6 +22,15 @@ pub struct Tried {
     hash: u32,
     /// Of the node tried last: its group, and its place in the group's ring.
     point: Option<(u32, u32)>,
+    /// Whether what comes of the request counts for the health of nodes, once a node was picked.
+    is_watched: Option<Watched>,
+}
+
+/// Whether the checks had begun before the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Yes,
+    No,
 }
 
 impl Tried {
@@ -37,11 +47,45 @@ impl Tried {
         self.places.contains(&place)
     }
 
-    /// Whether every node of a group was tried.
+    /// Whether every member was tried, if there is any.
     #[inline]
-    fn has_all(&self, group: &Group) -> bool {
-        self.places.len() >= group.len as usize
-            && (group.start..group.start + group.len).all(|place| self.has(place))
+    fn has_all(&self, members: Members<'_>) -> bool {
+        self.places.len() >= members.len() as usize
+            && (0..members.len()).all(|at| members.get(at).is_some_and(|place| self.has(place)))
+    }
+}
+
+/// The nodes of a group that are used at present.
+#[derive(Debug, Clone, Copy)]
+enum Members<'a> {
+    /// Every one: the place of the first, and how many.
+    All(u32, u32),
+    /// Those at these places.
+    Some(&'a [u32]),
+}
+
+impl<'a> Members<'a> {
+    fn of(group: &Group, part: Option<&'a Part>) -> Self {
+        match part {
+            None => Self::All(group.start, group.len),
+            Some(part) => Self::Some(&part.places),
+        }
+    }
+
+    #[inline]
+    fn len(self) -> u32 {
+        match self {
+            Self::All(_, len) => len,
+            Self::Some(places) => places.len() as u32,
+        }
+    }
+
+    #[inline]
+    fn get(self, at: u32) -> Option<u32> {
+        match self {
+            Self::All(start, len) => (at < len).then_some(start + at),
+            Self::Some(places) => places.get(at as usize).copied(),
+        }
     }
 }
 
@@ -51,6 +95,7 @@ pub struct Picked<'a> {
     set: &'a NodeSet,
     node: &'a Node,
     place: u32,
+    is_watched: bool,
 }
 
 impl Deref for Picked<'_> {
@@ -71,6 +116,33 @@ impl Picked<'_> {
             latency.observe(took_us as f32 / 1e6, now_ms);
         }
     }
+
+    /// The node failed, and another is asked.
+    pub fn failed(&self, is_timeout: bool) {
+        // A lone node is not balanced, and what is not balanced does not see the failure of an attempt (`pick_server`).
+        let is_balanced = !self.set.is_lone() || !self.set.loads.is_empty();
+        if let Some(health) = self
+            .set
+            .health
+            .as_ref()
+            .filter(|_| is_balanced && self.is_watched)
+        {
+            let report = if is_timeout {
+                Report::Timeout
+            } else {
+                Report::TcpFailure
+            };
+            health.report(self.place, report);
+        }
+    }
+
+    /// The client was told this status, and no other node is asked.
+    #[inline]
+    pub fn ended(&self, status: u16) {
+        if let Some(health) = self.set.health.as_ref().filter(|_| self.is_watched) {
+            health.report_status(self.place, status);
+        }
+    }
 }
 
 impl Drop for Picked<'_> {
@@ -86,13 +158,32 @@ impl NodeSet {
     /// The node to try next, or `None` when all have been tried.
     ///
     /// Groups of lower priority have their turn when every node of the higher ones was tried. A lone node is tried again, as
-    /// in the reference.
+    /// in the reference. Unhealthy nodes are left out, unless all are.
     #[inline]
     pub fn pick(&self, worker: usize, clock: &Clock, tried: &mut Tried) -> Option<Picked<'_>> {
-        let place = if self.len() <= 1 {
-            0
-        } else {
-            self.next(worker, clock, tried)?
+        let mut is_watched = false;
+        let mut place = None;
+        if let Some(health) = &self.health {
+            is_watched = tried.watch(health);
+            if !self.is_lone()
+                && let Some(view) = health.view(self)
+                && let Some(view) = view.as_deref()
+            {
+                match &view.choice {
+                    Choice::All => {}
+                    Choice::Healthy { is_good, parts } => {
+                        place = Some(self.next(worker, clock, tried, Some((is_good, parts)))?);
+                    }
+                    Choice::Weightless(part) => {
+                        place = Some(next_weightless(part, worker, tried)?);
+                    }
+                }
+            }
+        }
+        let place = match place {
+            Some(place) => place,
+            None if self.len() <= 1 => 0,
+            None => self.next(worker, clock, tried, None)?,
         };
         let node = self.get(place)?;
         if let Some(load) = self.loads.get(place as usize) {
@@ -102,24 +193,37 @@ impl NodeSet {
             set: self,
             node,
             place,
+            is_watched,
         })
     }
 
     #[inline]
-    fn next(&self, worker: usize, clock: &Clock, tried: &mut Tried) -> Option<u32> {
+    fn next(
+        &self,
+        worker: usize,
+        clock: &Clock,
+        tried: &mut Tried,
+        healthy: Option<(&[bool], &[Part])>,
+    ) -> Option<u32> {
         for (number, group) in self.groups().iter().enumerate() {
-            if tried.has_all(group) {
+            let part = healthy.and_then(|(_, parts)| parts.get(number));
+            let members = Members::of(group, part);
+            if tried.has_all(members) {
                 continue;
             }
+            let is_good = healthy.map(|(is_good, _)| is_good);
             let place = match &group.method {
-                Method::RoundRobin(cycle) => next_in_cycle(group, cycle, worker, tried),
-                Method::Chash(ring) => next_on_ring(group, number as u32, ring, tried),
+                Method::RoundRobin(cycle) => {
+                    let own = part.and_then(|part| part.cycle.as_ref());
+                    next_in_cycle(members, own.unwrap_or(cycle), worker, tried)
+                }
+                Method::Chash(ring) => next_on_ring(group, number as u32, ring, tried, is_good),
                 Method::Ewma(positions) => {
                     let now_ms = self.now_ms(clock);
-                    self.quicker(group, positions, worker, now_ms, tried)
+                    self.quicker(members, positions, worker, now_ms, tried)
                 }
                 Method::LeastConn(least, positions) => {
-                    self.least_busy(group, least, positions, worker, tried)
+                    self.least_busy(group, least, positions, worker, tried, is_good)
                 }
             };
             if let Some(place) = place {
@@ -134,7 +238,7 @@ impl NodeSet {
     #[inline]
     fn quicker(
         &self,
-        group: &Group,
+        members: Members<'_>,
         positions: &Positions,
         worker: usize,
         now_ms: u32,
@@ -158,9 +262,11 @@ impl NodeSet {
             }
         };
         let (one, other) = if tried.places.is_empty() {
-            two(group.len).map(|(one, other)| (group.start + one, group.start + other))?
+            let (one, other) = two(members.len())?;
+            (members.get(one)?, members.get(other)?)
         } else {
-            let left: Vec<u32> = (group.start..group.start + group.len)
+            let left: Vec<u32> = (0..members.len())
+                .filter_map(|at| members.get(at))
                 .filter(|place| !tried.has(*place))
                 .collect();
             let (one, other) = two(left.len() as u32)?;
@@ -186,6 +292,7 @@ impl NodeSet {
         positions: &Positions,
         worker: usize,
         tried: &Tried,
+        is_good: Option<&[bool]>,
     ) -> Option<u32> {
         let position = positions.of(worker)?;
         // Above how many picks there were, below where the next begins to look.
@@ -197,10 +304,12 @@ impl NodeSet {
         let start = group.start as usize;
         let loads = self.loads.get(start..start + group.len as usize)?;
         let (first, turns) = (first as usize, turn as usize);
-        let offset = if tried.places.is_empty() {
+        let offset = if tried.places.is_empty() && is_good.is_none() {
             least.pick(loads, first, turns, &|_| true)
         } else {
-            let is_left = |offset: usize| !tried.has(group.start + offset as u32);
+            let is_left = |offset: usize| {
+                is_used(is_good, start + offset) && !tried.has(group.start + offset as u32)
+            };
             least.pick(loads, first, turns, &is_left)
         }? as u32;
         let next = u64::from(turn.wrapping_add(1)) << 32 | u64::from(offset + 1);
@@ -240,29 +349,69 @@ impl NodeSet {
     }
 }
 
+impl Tried {
+    /// Has the checks begin, if they had not; whether they had when the request picked its first node.
+    #[inline]
+    fn watch(&mut self, health: &SetHealth) -> bool {
+        let watched = *self.is_watched.get_or_insert_with(|| {
+            if health.checker.start() {
+                Watched::Yes
+            } else {
+                Watched::No
+            }
+        });
+        watched == Watched::Yes
+    }
+}
+
+/// Whether the node at a place is healthy, where any is not.
 #[inline]
-fn next_in_cycle(group: &Group, cycle: &Cycle, worker: usize, tried: &Tried) -> Option<u32> {
+fn is_used(is_good: Option<&[bool]>, place: usize) -> bool {
+    is_good.is_none_or(|is_good| is_good.get(place).copied().unwrap_or(true))
+}
+
+#[inline]
+fn next_in_cycle(members: Members<'_>, cycle: &Cycle, worker: usize, tried: &Tried) -> Option<u32> {
     // The round goes on past nodes that were tried; somewhere in a whole one is a node that was not.
-    for _ in 0..group.len.saturating_mul(64) {
-        let place = group.start + cycle.next(worker)?;
+    for _ in 0..members.len().saturating_mul(64) {
+        let place = members.get(cycle.next(worker)?)?;
         if tried.places.is_empty() || !tried.has(place) {
             return Some(place);
         }
     }
     // Very uneven weights: the heavy nodes were tried and the light ones are far off in the round.
-    (group.start..group.start + group.len).find(|place| !tried.has(*place))
+    (0..members.len())
+        .filter_map(|at| members.get(at))
+        .find(|place| !tried.has(*place))
+}
+
+/// The next of the nodes with weight 0, when no other is healthy.
+fn next_weightless(part: &Part, worker: usize, tried: &mut Tried) -> Option<u32> {
+    let members = Members::Some(&part.places);
+    if tried.has_all(members) {
+        return None;
+    }
+    let place = next_in_cycle(members, part.cycle.as_ref()?, worker, tried)?;
+    tried.places.push(place);
+    Some(place)
 }
 
 /// The node that the hash belongs to, then those behind it.
 #[inline]
-fn next_on_ring(group: &Group, number: u32, ring: &Ring, tried: &mut Tried) -> Option<u32> {
+fn next_on_ring(
+    group: &Group,
+    number: u32,
+    ring: &Ring,
+    tried: &mut Tried,
+    is_good: Option<&[bool]>,
+) -> Option<u32> {
     let mut point = match tried.point {
         Some((last, point)) if last == number => ring.next(point),
         _ => ring.find(tried.hash)?,
     };
     for _ in 0..ring.len() {
         let place = group.start + ring.member(point)?;
-        if tried.places.is_empty() || !tried.has(place) {
+        if is_used(is_good, place as usize) && (tried.places.is_empty() || !tried.has(place)) {
             tried.point = Some((number, point));
             return Some(place);
         }

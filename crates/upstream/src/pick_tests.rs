@@ -23,6 +23,7 @@ fn set(plan: &Plan, nodes: &[(u8, i64, i64)], previous: Option<&NodeSet>) -> Nod
         scheme: Scheme::Http,
         certificate: 0,
         plan: plan.clone(),
+        checking: None,
     };
     let nodes = nodes.iter().map(|(last, weight, priority)| {
         let address = IpAddr::from([127, 0, 0, *last]);

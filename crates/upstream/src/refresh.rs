@@ -59,8 +59,9 @@ async fn resolve(upstream: &Weak<Upstream>, common: &Common, with: &Compile) -> 
     let upstream = upstream.upgrade()?;
     if let Source::Named(named) = &upstream.source {
         let current = named.current.load_full();
-        let fresh = NodeSet::new(nodes, &common.plan, Some(&current));
-        if !fresh.is_same(&current) {
+        // What is put in force is what is checked: the same nodes need not be.
+        if !NodeSet::new(nodes.clone(), &common.plan, Some(&current)).is_same(&current) {
+            let fresh = common.set(nodes, Some(&current));
             named.current.store(Arc::new(fresh));
         }
     }

@@ -1,27 +1,132 @@
 //! What belongs to the process and not to one compiled upstream: it outlives edits, and all workers share it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
-use crate::{ewma::Latencies, least_conn::Loads};
+use lockgate_model::health::CheckedUpstream;
+use lockgate_net::tls::{ClientTls, TlsError, client_config};
+use tokio::sync::Semaphore;
+
+use crate::{
+    ewma::Latencies,
+    health::{Checker, Checking, Settings},
+    least_conn::Loads,
+    limits::PROBES,
+};
 
 /// What is known of nodes beyond their configuration. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     latencies: Latencies,
     loads: Loads,
+    checks_health: bool,
+    checkers: Mutex<BTreeMap<Arc<str>, Weak<Checker>>>,
+    permits: Arc<Semaphore>,
+    tls: Mutex<HashMap<ClientTls, Arc<rustls::ClientConfig>>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(true)
+    }
 }
 
 impl Registry {
+    /// Nothing known yet. Without `checks_health`, no upstream is checked and every node counts as healthy
+    /// (`apisix.disable_upstream_healthcheck`).
+    pub fn new(checks_health: bool) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                latencies: Latencies::default(),
+                loads: Loads::default(),
+                checks_health,
+                checkers: Mutex::default(),
+                permits: Arc::new(Semaphore::new(PROBES)),
+                tls: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The upstreams with health checks and what was found out, in the order of their keys.
+    pub fn health(&self) -> Vec<CheckedUpstream> {
+        let checkers: Vec<_> = {
+            let checkers = self.inner.checkers.lock();
+            let checkers = checkers.unwrap_or_else(PoisonError::into_inner);
+            checkers.values().filter_map(Weak::upgrade).collect()
+        };
+        let in_force = checkers.iter().filter(|checker| !checker.is_retired());
+        in_force.map(|checker| checker.snapshot()).collect()
+    }
+
     pub(crate) fn latencies(&self) -> &Latencies {
         &self.inner.latencies
     }
 
     pub(crate) fn loads(&self) -> &Loads {
         &self.inner.loads
+    }
+
+    pub(crate) fn checks_health(&self) -> bool {
+        self.inner.checks_health
+    }
+
+    /// The checker of an upstream, which goes on with these settings where there was one before.
+    pub(crate) fn checker(
+        &self,
+        key: &Arc<str>,
+        settings: Settings,
+        previous: Option<&Arc<Checker>>,
+    ) -> Checking {
+        if let Some(checker) = previous.filter(|checker| !checker.is_retired()) {
+            checker.change(settings);
+            return Checking {
+                generation: checker.next_generation(),
+                checker: checker.clone(),
+            };
+        }
+        let checker = Arc::new(Checker::new(key, settings, self.inner.permits.clone()));
+        let mut checkers = self
+            .inner
+            .checkers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        checkers.retain(|_, checker| checker.strong_count() > 0);
+        checkers.insert(key.clone(), Arc::downgrade(&checker));
+        Checking {
+            checker,
+            generation: 0,
+        }
+    }
+
+    /// TLS of probes, built once for all upstreams that have the same.
+    pub(crate) fn probe_tls(
+        &self,
+        verify: bool,
+        trusted: Option<&PathBuf>,
+    ) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+        let tls = ClientTls {
+            verify,
+            client_cert: None,
+            trusted: trusted.cloned(),
+        };
+        let mut built = self
+            .inner
+            .tls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = built.get(&tls) {
+            return Ok(config.clone());
+        }
+        let config = client_config(&tls)?;
+        built.insert(tls, config.clone());
+        Ok(config)
     }
 }

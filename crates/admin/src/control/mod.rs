@@ -3,6 +3,7 @@
 //! No keys and no rules: whoever reaches the address may ask.
 
 mod dump;
+mod health;
 
 use std::net::SocketAddr;
 
@@ -82,6 +83,13 @@ impl Control {
             (&Method::GET, ["upstreams"]) => dump(&dump::UPSTREAMS, None).await,
             (&Method::GET, ["upstream", id, ..]) => dump(&dump::UPSTREAMS, Some(id)).await,
             (&Method::GET, ["problems"]) => Answer::json(StatusCode::OK, &self.problems()),
+            (&Method::GET, ["healthcheck"]) => health::all(&self.options, call),
+            (&Method::GET, ["healthcheck", kind, rest @ ..]) => {
+                let id = rest.first().copied();
+                health::one(&self.options, call, kind, id)
+                    .await
+                    .unwrap_or_else(Answer::from)
+            }
             // There is no garbage to collect.
             (&Method::POST, ["gc"]) => Answer::empty(StatusCode::OK),
             // The plugins are part of the program.

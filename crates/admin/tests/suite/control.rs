@@ -1,6 +1,10 @@
 //! The control API.
 
 use lockgate_admin::Problem;
+use lockgate_model::{
+    health::{CheckedNode, CheckedUpstream, Counters, Health},
+    resource::ProbeKind,
+};
 use serde_json::{Value, json};
 
 use crate::{gateway::Gateway, memory::Trouble, wire::Reply};
@@ -182,4 +186,72 @@ async fn survives_a_store_that_fails() {
     assert_eq!(gateway.ask("GET /v1/route/1", "").await.status, 500);
     gateway.store.trouble(Trouble::None);
     assert_eq!(gateway.ask("GET /v1/routes", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn shows_the_health_of_nodes() {
+    let node = |port, status, tcp_failure, hostheader: Option<&str>| CheckedNode {
+        ip: "127.0.0.1".into(),
+        port,
+        hostname: "127.0.0.1".into(),
+        hostheader: hostheader.map(str::to_owned),
+        status,
+        counter: Counters {
+            tcp_failure,
+            ..Counters::default()
+        },
+    };
+    let checked = |key: &str, nodes| CheckedUpstream {
+        key: key.into(),
+        kind: ProbeKind::Http,
+        nodes,
+    };
+    let unhealthy = node(1988, Health::Unhealthy, 2, Some("a<b"));
+    let health = vec![
+        checked("services/1", vec![]),
+        checked("upstreams/1", vec![node(1980, Health::MostlyHealthy, 1, None), unhealthy]),
+        checked("routes/1", vec![node(1980, Health::Healthy, 0, None)]),
+    ];
+    let gateway = Gateway::start_control_with(&[], health).await;
+    gateway.store.seed("routes/2", r#"{"uri":"/"}"#);
+    let healthy = json!({
+        "ip": "127.0.0.1", "port": 1980, "hostname": "127.0.0.1", "status": "healthy",
+        "counter": {"success": 0, "http_failure": 0, "tcp_failure": 0, "timeout_failure": 0},
+    });
+    let route = json!({"name": "/apisix/routes/1", "type": "http", "nodes": [healthy]});
+    let all = json_of(&gateway.ask("GET /v1/healthcheck", "").await);
+    assert_eq!(all[0], route);
+    assert_eq!(all[1], json!({"name": "/apisix/services/1", "type": "http", "nodes": {}}));
+    let nodes = &all[2]["nodes"];
+    assert_eq!(nodes[0]["status"], "mostly_healthy");
+    assert_eq!(nodes[1]["status"], "unhealthy");
+    assert_eq!(nodes[1]["hostheader"], "a<b");
+    assert_eq!(nodes[1]["counter"]["tcp_failure"], 2);
+    assert_eq!(json_of(&gateway.ask("GET /v1/healthcheck/routes/1", "").await), route);
+    for (path, status, message) in [
+        ("routes/2", 404, "no checker for routes[2]"),
+        ("routes/3", 404, "routes[3] not found"),
+        ("stream_routes/1", 404, "stream_routes[1] not found"),
+        ("routes", 404, "missing src id for src type routes"),
+        ("route/1", 400, "invalid src type route"),
+    ] {
+        let reply = gateway.ask(&format!("GET /v1/healthcheck/{path}"), "").await;
+        assert_eq!(reply.status, status, "{path}");
+        assert_eq!(json_of(&reply), json!({"error_msg": message}));
+    }
+    let accept = "Accept: text/html,*/*\r\n";
+    let page = gateway.ask_with("GET /v1/healthcheck", accept, "").await;
+    assert_eq!(page.field("content-type"), Some(HTML));
+    let rows: Vec<&str> = page.body.lines().filter(|line| line.contains("<td>")).collect();
+    assert_eq!(rows.len(), 3, "{}", page.body);
+    assert_eq!(
+        rows[2],
+        "<tr bgcolor=\"#FF0000\"><td>3</td><td>/apisix/upstreams/1</td><td>http</td><td>127.0.0.1:1988</td>\
+         <td>unhealthy</td><td>0</td><td>2</td><td>0</td><td>0</td></tr>"
+    );
+    assert!(rows[1].starts_with("<tr><td>2</td>"), "{}", rows[1]);
+    let one = gateway.ask_with("GET /v1/healthcheck/routes/1", accept, "").await;
+    assert_eq!(one.body.matches("<td>").count(), 9);
+    let empty = Gateway::start_control(&[]).await;
+    assert_eq!(empty.ask("GET /v1/healthcheck", "").await.body, "{}\n");
 }

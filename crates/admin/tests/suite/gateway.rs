@@ -9,6 +9,7 @@ use std::{
 };
 
 use lockgate_admin::{Admin, AdminKey, AdminOptions, Control, ControlOptions, Problem, Role};
+use lockgate_model::health::CheckedUpstream;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -86,6 +87,14 @@ impl Gateway {
 
     /// Starts the control API, which reports these problems.
     pub(crate) async fn start_control(problems: &[Problem]) -> Self {
+        Self::start_control_with(problems, Vec::new()).await
+    }
+
+    /// A control API that is told this of the health of nodes.
+    pub(crate) async fn start_control_with(
+        problems: &[Problem],
+        health: Vec<CheckedUpstream>,
+    ) -> Self {
         let store = memory::empty();
         let problems = problems.to_vec();
         let control = Control::new(ControlOptions {
@@ -93,6 +102,7 @@ impl Gateway {
             store: store.clone(),
             prefix: "/apisix".into(),
             problems: Arc::new(move || problems.clone()),
+            health: Arc::new(move || health.clone()),
         });
         let (listener, address) = listen().await;
         let (stop, stopped) = oneshot::channel();

@@ -49,6 +49,8 @@ pub struct Apisix {
     #[serde(default)]
     pub enable_control: bool,
     #[serde(default)]
+    pub disable_upstream_healthcheck: bool,
+    #[serde(default)]
     pub trusted_addresses: Networks,
 }
 

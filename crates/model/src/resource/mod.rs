@@ -2,10 +2,15 @@
 //!
 //! Names and defaults are those of APISIX 3.18 (`apisix/schema_def.lua`, `docs/en/latest/admin-api.md`).
 
+mod checks;
 mod route;
 mod service;
 mod upstream;
 
+pub use checks::{
+    ActiveChecks, ActiveHealthy, ActiveUnhealthy, Checks, PassiveChecks, PassiveHealthy,
+    PassiveUnhealthy, ProbeKind,
+};
 pub use route::Route;
 pub use service::Service;
 pub use upstream::{

@@ -45,7 +45,7 @@ pub struct Upstream {
     pub keepalive_pool: Option<KeepalivePool>,
     /// Client certificate and verification for `https`.
     pub tls: Option<UpstreamTls>,
-    /// Health checks, as written.
+    /// Health checks, as written; read by [`Checks::read`](super::Checks::read).
     pub checks: Option<serde_json::Value>,
     /// Name of the service in a registry.
     pub service_name: Option<String>,

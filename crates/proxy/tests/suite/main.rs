@@ -13,6 +13,7 @@ mod connection;
 mod descriptors;
 mod forwarding;
 mod framing;
+mod health;
 mod interim;
 mod large;
 mod logs;

@@ -290,11 +290,10 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Keys of that encryption, the newest first.",
         "no field is encrypted",
     ),
-    later(
+    honoured(
         "apisix.disable_upstream_healthcheck",
         "boolean",
         "Whether health checks are off, whatever upstreams say.",
-        "there are no health checks: every node counts as healthy",
     ),
     honoured(
         "apisix.trusted_addresses",
