@@ -310,24 +310,15 @@ fn not_built(config: &Config) -> Result<(), Refusal> {
         let message = "the Admin API is not served over HTTPS yet, and over HTTP it would show its keys: take the option out to allow that";
         return refuse("deployment.admin.https_admin", message);
     }
-    let provider = match (deployment.role, deployment.provider()) {
-        (Role::Traditional, Provider::Embedded) => return Ok(()),
-        (Role::Traditional, provider) => provider,
-        (Role::ControlPlane | Role::DataPlane, _) => {
-            return refuse(
-                "deployment.role",
-                "control and data planes are not built yet: use the role traditional",
-            );
-        }
-    };
-    let name = match provider {
-        Provider::Etcd => "etcd is not spoken to yet",
-        _ => "configuration from files is not built yet",
-    };
-    refuse(
-        "deployment.role_traditional.config_provider",
-        format!(
-            "{name}: set deployment.role_traditional.config_provider: embedded to use the store that is built in"
+    match (deployment.role, deployment.provider()) {
+        (Role::Traditional, Provider::Embedded | Provider::Etcd) => Ok(()),
+        (Role::Traditional, _) => refuse(
+            "deployment.role_traditional.config_provider",
+            "configuration from files is not built yet: set deployment.role_traditional.config_provider: embedded to use the store that is built in",
         ),
-    )
+        (Role::ControlPlane | Role::DataPlane, _) => refuse(
+            "deployment.role",
+            "control and data planes are not built yet: use the role traditional",
+        ),
+    }
 }

@@ -233,9 +233,53 @@ pub enum AdminRole {
 }
 
 /// `deployment.etcd`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Etcd {
+    pub host: Vec<String>,
     pub prefix: String,
+    pub timeout: Option<Seconds>,
+    pub watch_timeout: Option<Seconds>,
+    #[serde(default, deserialize_with = "from_zero")]
+    pub resync_delay: Option<Seconds>,
+    #[serde(default, deserialize_with = "from_zero")]
+    pub health_check_timeout: Option<Seconds>,
+    pub startup_retry: Option<Count>,
+    pub user: Option<String>,
+    pub password: Option<String>,
+    #[serde(default)]
+    pub tls: EtcdTls,
+}
+
+/// `deployment.etcd.tls`
+#[derive(Debug, Clone, Deserialize)]
+pub struct EtcdTls {
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    /// Only `false` itself takes it away, as in the reference.
+    #[serde(default = "yes")]
+    pub verify: bool,
+    pub sni: Option<String>,
+}
+
+impl Default for EtcdTls {
+    fn default() -> Self {
+        Self {
+            cert: None,
+            key: None,
+            verify: true,
+            sni: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Etcd {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Etcd")
+            .field("host", &self.host)
+            .field("prefix", &self.prefix)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Deployment {
@@ -302,4 +346,13 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
         serde_json::Value::Null => Ok(String::new()),
         _ => Err(serde::de::Error::custom("expected text")),
     }
+}
+
+/// A number of seconds; below zero counts as absent, as in the reference (`apisix/core/config_etcd.lua`).
+fn from_zero<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Seconds>, D::Error> {
+    let number = Option::<f64>::deserialize(deserializer)?;
+    let duration = number.map(std::time::Duration::try_from_secs_f64);
+    Ok(duration.and_then(Result::ok).map(Seconds))
 }

@@ -1,6 +1,9 @@
 //! `${{NAME}}` and `${{NAME:=default}}` in keys and values (`apisix/cli/file.lua`).
 
-use super::tree::{Node, Place, Value};
+use super::tree::{Entry, Node, Place, Value};
+
+/// The variable that `deployment.etcd.host` is taken from where it is set: a list in JSON.
+pub(super) const ETCD_HOST: &str = "APISIX_DEPLOYMENT_ETCD_HOST";
 
 /// Looks a variable of the environment up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -43,6 +46,28 @@ pub(super) fn substitute(node: &mut Node, environment: Environment<'_>) -> Resul
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
     }
     Ok(())
+}
+
+/// What [`ETCD_HOST`] says, to be laid over the file; an empty map where it is not set. The error is why it is passed over, as
+/// the reference does it.
+pub(super) fn etcd_hosts(environment: Environment<'_>) -> Result<Node, String> {
+    let Some(text) = environment(ETCD_HOST) else {
+        return Ok(Node::empty());
+    };
+    // All JSON is YAML, but the reference takes no other YAML here.
+    serde_json::from_str::<serde_json::Value>(&text)
+        .map_err(|error| format!("is no JSON and has no effect: {error}"))?;
+    let mut hosts = Node::parse(&text).map_err(|unreadable| unreadable.reason)?;
+    hosts.forget_places();
+    let below = |key: &str, node: Node| Node {
+        value: Value::Map(vec![Entry {
+            key: key.to_owned(),
+            place: Place::default(),
+            node,
+        }]),
+        place: Place::default(),
+    };
+    Ok(below("deployment", below("etcd", below("host", hosts))))
 }
 
 /// The text with its references replaced; `None` where it has none. The error is the name of a variable that is not set.

@@ -140,6 +140,14 @@ impl Boot {
         let mut tree = defaults.clone();
         merge::overlay(&mut tree, &written)
             .map_err(|mismatch| wrong(mismatch.place.line, "", mismatch.message))?;
+        let unread_hosts = match environment::etcd_hosts(environment) {
+            Ok(hosts) => {
+                merge::overlay(&mut tree, &hosts)
+                    .map_err(|mismatch| wrong(0, environment::ETCD_HOST, mismatch.message))?;
+                None
+            }
+            Err(message) => Some(message),
+        };
         let at = |path: &str, message: String| wrong(tree.place_of(path).line, path, message);
         schema::check(&tree)
             .map_err(|(message, path)| wrong(tree.place_of(&path).line, "", message))?;
@@ -175,13 +183,11 @@ impl Boot {
         let mut warnings = options::warnings(&written, &defaults);
         warnings.extend(checks::warnings(&tree, &config));
         warnings.sort_by_key(|warning| warning.line);
-        if environment("APISIX_DEPLOYMENT_ETCD_HOST").is_some() {
-            warnings.push(Warning {
-                line: 0,
-                path: "APISIX_DEPLOYMENT_ETCD_HOST".to_owned(),
-                message: "has no effect yet: etcd is not spoken to".to_owned(),
-            });
-        }
+        warnings.extend(unread_hosts.map(|message| Warning {
+            line: 0,
+            path: environment::ETCD_HOST.to_owned(),
+            message,
+        }));
         Ok(Self {
             config,
             listeners,

@@ -198,18 +198,21 @@ nginx_config:
 }
 
 #[test]
-fn a_file_that_names_no_provider_means_etcd_and_says_what_to_do() {
-    let advice = "etcd is not spoken to yet: set deployment.role_traditional.config_provider: embedded to use the store that is built in";
-    let path = "deployment.role_traditional.config_provider";
-    refused("", &format!("config.yaml: {path}: {advice}"));
-    refused(
+fn a_file_that_names_no_provider_means_etcd() {
+    for text in [
+        "",
         "apisix: {enable_ipv6: false}",
-        &format!("config.yaml: {path}: {advice}"),
-    );
-    refused(
         "deployment:\n  role_traditional:\n    config_provider: etcd\n",
-        &format!("config.yaml:3: {path}: {advice}"),
-    );
+    ] {
+        let boot = read(text).expect(text);
+        assert_eq!(boot.config.deployment.provider(), Provider::Etcd, "{text}");
+        assert_eq!(boot.warnings, [], "{text}");
+    }
+}
+
+#[test]
+fn a_provider_or_role_that_is_not_built_says_what_to_do() {
+    let path = "deployment.role_traditional.config_provider";
     refused(
         "deployment:\n  role_traditional: {config_provider: yaml}",
         &format!(
@@ -585,4 +588,100 @@ mod any_file {
             }
         }
     }
+}
+
+#[test]
+fn options_of_etcd_arrive() {
+    let etcd = |text: &str| {
+        let text = format!("deployment: {{etcd: {text}}}");
+        read(&text).expect(&text).config.deployment.etcd
+    };
+    let seconds = |seconds| Some(Seconds(std::time::Duration::from_secs(seconds)));
+    let defaults = etcd("{}");
+    assert_eq!(defaults.host, ["http://127.0.0.1:2379"]);
+    assert_eq!(defaults.prefix, "/apisix");
+    assert_eq!(
+        (defaults.timeout, defaults.watch_timeout),
+        (seconds(30), seconds(50))
+    );
+    assert_eq!(
+        (defaults.resync_delay, defaults.health_check_timeout),
+        (None, None)
+    );
+    assert_eq!(defaults.startup_retry, Some(Count(2)));
+    assert_eq!((defaults.user, defaults.password), (None, None));
+    assert!(defaults.tls.verify && defaults.tls.cert.is_none() && defaults.tls.sni.is_none());
+
+    let written = etcd(
+        "{host: ['https://a:1', 'https://b:2'], prefix: /p, timeout: 1, watch_timeout: 2, resync_delay: 3,
+          health_check_timeout: 4.5, startup_retry: 6, user: root, password: secret,
+          tls: {cert: c.pem, key: k.pem, verify: false, sni: etcd.example}}",
+    );
+    assert_eq!(written.host, ["https://a:1", "https://b:2"]);
+    assert_eq!(written.prefix, "/p");
+    assert_eq!(
+        (written.timeout, written.watch_timeout, written.resync_delay),
+        (seconds(1), seconds(2), seconds(3))
+    );
+    assert_eq!(
+        written.health_check_timeout,
+        Some(Seconds(std::time::Duration::from_millis(4500)))
+    );
+    assert_eq!(written.startup_retry, Some(Count(6)));
+    assert!(!format!("{written:?}").contains("secret"));
+    assert_eq!(
+        (written.user.as_deref(), written.password.as_deref()),
+        (Some("root"), Some("secret"))
+    );
+    let tls = written.tls;
+    assert_eq!(
+        (
+            tls.cert.as_deref(),
+            tls.key.as_deref(),
+            tls.verify,
+            tls.sni.as_deref()
+        ),
+        (Some("c.pem"), Some("k.pem"), false, Some("etcd.example"))
+    );
+
+    // What the reference takes for absent.
+    let odd = etcd("{resync_delay: -1, health_check_timeout: -1, timeout: null, tls: null}");
+    assert_eq!(
+        (odd.resync_delay, odd.health_check_timeout, odd.timeout),
+        (None, None, None)
+    );
+    assert!(odd.tls.verify);
+}
+
+#[test]
+fn the_environment_names_the_hosts_of_etcd() {
+    let read_with = |hosts: &'static str| {
+        let environment =
+            move |name: &str| (name == "APISIX_DEPLOYMENT_ETCD_HOST").then(|| hosts.to_owned());
+        read_in(
+            "deployment: {etcd: {host: ['http://file:1']}}",
+            &environment,
+        )
+    };
+    let hosts = |hosts| read_with(hosts).expect(hosts).config.deployment.etcd.host;
+    assert_eq!(
+        hosts(r#"["http://a:1","http://b:2"]"#),
+        ["http://a:1", "http://b:2"]
+    );
+    let boot = read_with("http://a:1").expect("starts");
+    assert_eq!(boot.config.deployment.etcd.host, ["http://file:1"]);
+    let [warning] = &boot.warnings[..] else {
+        panic!("{:?}", boot.warnings);
+    };
+    assert_eq!(warning.path, "APISIX_DEPLOYMENT_ETCD_HOST");
+    assert!(
+        warning
+            .message
+            .starts_with("is no JSON and has no effect: ")
+    );
+    let refused = read_with("\"http://a:1\"").map(drop).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "config.yaml: APISIX_DEPLOYMENT_ETCD_HOST: failed to merge, path[deployment->etcd->host] expect: table, but got: string"
+    );
 }

@@ -2,7 +2,6 @@
 
 use super::{ConfigOption, honoured, later, later_though_on, never};
 
-const NO_ETCD: &str = "etcd is not spoken to";
 const NO_ADMIN_TLS: &str = "the Admin API is not served over HTTPS";
 const NO_CERTS: &str = "control and data planes are not told apart";
 const WRITTEN_BY_REFERENCE: &str =
@@ -13,13 +12,13 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "deployment.role",
         "`traditional`, `control_plane` or `data_plane`",
-        "What this instance is. `traditional` serves both the Admin API and traffic; the others need etcd and end the start.",
+        "What this instance is. `traditional` serves both the Admin API and traffic; the others are not built yet and end the start.",
     ),
     honoured(
         "deployment.role_traditional.config_provider",
         "`embedded`, `etcd` or `yaml`",
         "Where routes and the like are kept. `embedded` is Lockgate's own: a store under `data/` of the prefix. \
-         The others end the start, for they are not built yet.",
+         `etcd` can be shared with APISIX. `yaml` ends the start, for it is not built yet.",
     ),
     honoured(
         "deployment.role_control_plane.config_provider",
@@ -98,72 +97,62 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "`v3` or `v2`",
         "Shape of the answers.",
     ),
-    later(
+    honoured(
         "deployment.etcd.host",
         "list of URLs",
-        "The etcd cluster. The variable `APISIX_DEPLOYMENT_ETCD_HOST`, a JSON list, wins.",
-        NO_ETCD,
+        "The members of the etcd cluster, all `http` or all `https`. The variable `APISIX_DEPLOYMENT_ETCD_HOST`, a JSON list, wins.",
     ),
     honoured(
         "deployment.etcd.prefix",
         "text",
         "What keys begin with, in etcd and in answers of the Admin API.",
     ),
-    later(
+    honoured(
         "deployment.etcd.timeout",
         "number of seconds",
-        "How long an answer of etcd is waited for.",
-        NO_ETCD,
+        "How long an answer of etcd is waited for, over all its members.",
     ),
-    later(
+    honoured(
         "deployment.etcd.watch_timeout",
         "number of seconds",
-        "How long one watch lasts.",
-        NO_ETCD,
+        "How long the watch on etcd may give no sign of life. It is asked for one five times as often.",
     ),
-    later(
+    honoured(
         "deployment.etcd.resync_delay",
         "number of seconds",
-        "Pause after a failed watch.",
-        NO_ETCD,
+        "Pause before a watch that cannot be opened is tried again, and by chance up to half as much more. 5 without the option.",
     ),
-    later(
+    honoured(
         "deployment.etcd.health_check_timeout",
         "number of seconds",
-        "How long a host of etcd is left alone after a failure.",
-        NO_ETCD,
+        "How long a member of etcd that failed comes after all others. 10 without the option.",
     ),
-    later(
+    honoured(
         "deployment.etcd.startup_retry",
         "number",
         "Attempts to reach etcd at start.",
-        NO_ETCD,
     ),
-    later("deployment.etcd.user", "text", "User of etcd.", NO_ETCD),
-    later("deployment.etcd.password", "text", "Its password.", NO_ETCD),
-    later(
+    honoured("deployment.etcd.user", "text", "User of etcd."),
+    honoured("deployment.etcd.password", "text", "Its password."),
+    honoured(
         "deployment.etcd.tls.cert",
         "path",
-        "Certificate shown to etcd.",
-        NO_ETCD,
+        "Certificate shown to etcd, in PEM.",
     ),
-    later(
+    honoured(
         "deployment.etcd.tls.key",
         "path",
-        "The key of the certificate.",
-        NO_ETCD,
+        "The key of the certificate, in PEM.",
     ),
-    later(
+    honoured(
         "deployment.etcd.tls.verify",
         "boolean",
-        "Whether etcd's certificate is checked.",
-        NO_ETCD,
+        "Whether etcd's certificate is checked, against `apisix.ssl.ssl_trusted_certificate`.",
     ),
-    later(
+    honoured(
         "deployment.etcd.tls.sni",
         "text",
-        "The name etcd is asked for in TLS.",
-        NO_ETCD,
+        "The name etcd is asked for in TLS, and checked for, instead of each member's host.",
     ),
     later(
         "deployment.certs.cert",
