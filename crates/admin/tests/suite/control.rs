@@ -209,7 +209,10 @@ async fn shows_the_health_of_nodes() {
     let unhealthy = node(1988, Health::Unhealthy, 2, Some("a<b"));
     let health = vec![
         checked("services/1", vec![]),
-        checked("upstreams/1", vec![node(1980, Health::MostlyHealthy, 1, None), unhealthy]),
+        checked(
+            "upstreams/1",
+            vec![node(1980, Health::MostlyHealthy, 1, None), unhealthy],
+        ),
         checked("routes/1", vec![node(1980, Health::Healthy, 0, None)]),
     ];
     let gateway = Gateway::start_control_with(&[], health).await;
@@ -221,13 +224,19 @@ async fn shows_the_health_of_nodes() {
     let route = json!({"name": "/apisix/routes/1", "type": "http", "nodes": [healthy]});
     let all = json_of(&gateway.ask("GET /v1/healthcheck", "").await);
     assert_eq!(all[0], route);
-    assert_eq!(all[1], json!({"name": "/apisix/services/1", "type": "http", "nodes": {}}));
+    assert_eq!(
+        all[1],
+        json!({"name": "/apisix/services/1", "type": "http", "nodes": {}})
+    );
     let nodes = &all[2]["nodes"];
     assert_eq!(nodes[0]["status"], "mostly_healthy");
     assert_eq!(nodes[1]["status"], "unhealthy");
     assert_eq!(nodes[1]["hostheader"], "a<b");
     assert_eq!(nodes[1]["counter"]["tcp_failure"], 2);
-    assert_eq!(json_of(&gateway.ask("GET /v1/healthcheck/routes/1", "").await), route);
+    assert_eq!(
+        json_of(&gateway.ask("GET /v1/healthcheck/routes/1", "").await),
+        route
+    );
     for (path, status, message) in [
         ("routes/2", 404, "no checker for routes[2]"),
         ("routes/3", 404, "routes[3] not found"),
@@ -235,14 +244,20 @@ async fn shows_the_health_of_nodes() {
         ("routes", 404, "missing src id for src type routes"),
         ("route/1", 400, "invalid src type route"),
     ] {
-        let reply = gateway.ask(&format!("GET /v1/healthcheck/{path}"), "").await;
+        let reply = gateway
+            .ask(&format!("GET /v1/healthcheck/{path}"), "")
+            .await;
         assert_eq!(reply.status, status, "{path}");
         assert_eq!(json_of(&reply), json!({"error_msg": message}));
     }
     let accept = "Accept: text/html,*/*\r\n";
     let page = gateway.ask_with("GET /v1/healthcheck", accept, "").await;
     assert_eq!(page.field("content-type"), Some(HTML));
-    let rows: Vec<&str> = page.body.lines().filter(|line| line.contains("<td>")).collect();
+    let rows: Vec<&str> = page
+        .body
+        .lines()
+        .filter(|line| line.contains("<td>"))
+        .collect();
     assert_eq!(rows.len(), 3, "{}", page.body);
     assert_eq!(
         rows[2],
@@ -250,7 +265,9 @@ async fn shows_the_health_of_nodes() {
          <td>unhealthy</td><td>0</td><td>2</td><td>0</td><td>0</td></tr>"
     );
     assert!(rows[1].starts_with("<tr><td>2</td>"), "{}", rows[1]);
-    let one = gateway.ask_with("GET /v1/healthcheck/routes/1", accept, "").await;
+    let one = gateway
+        .ask_with("GET /v1/healthcheck/routes/1", accept, "")
+        .await;
     assert_eq!(one.body.matches("<td>").count(), 9);
     let empty = Gateway::start_control(&[]).await;
     assert_eq!(empty.ask("GET /v1/healthcheck", "").await.body, "{}\n");

@@ -71,7 +71,11 @@ fn nodes(gateway: &Gateway) -> Vec<(String, &'static str, [u8; 4])> {
             counter.tcp_failure,
             counter.timeout_failure,
         ];
-        (format!("{}:{}", node.ip, node.port), node.status.name(), counts)
+        (
+            format!("{}:{}", node.ip, node.port),
+            node.status.name(),
+            counts,
+        )
     });
     show.collect()
 }
@@ -79,7 +83,10 @@ fn nodes(gateway: &Gateway) -> Vec<(String, &'static str, [u8; 4])> {
 /// Waits until the nodes have these statuses, in the order of the upstream.
 fn become_(gateway: &Gateway, expected: &[&str]) {
     eventually(&format!("the nodes are {expected:?}"), || {
-        nodes(gateway).iter().map(|node| node.1).eq(expected.iter().copied())
+        nodes(gateway)
+            .iter()
+            .map(|node| node.1)
+            .eq(expected.iter().copied())
     });
 }
 
@@ -94,7 +101,11 @@ fn seen(gateway: &Gateway) -> String {
 fn a_flapping_node_is_left_out_while_its_probes_fail() {
     let ((a, a_status), (b, _)) = (origin("a"), origin("b"));
     let gateway = setup(&checked(&[&a, &b], &json!({}))).start();
-    assert_eq!(nodes(&gateway), [], "nothing is probed before the first request");
+    assert_eq!(
+        nodes(&gateway),
+        [],
+        "nothing is probed before the first request"
+    );
     assert_eq!(seen(&gateway), "aaabbb");
     for _ in 0..2 {
         a_status.store(500, Relaxed);
@@ -125,7 +136,10 @@ fn all_nodes_are_used_when_none_is_healthy() {
 fn every_kind_of_failure_has_its_counter_and_its_limit() {
     let silent = || {
         Origin::start(|connection| {
-            if connection.request().is_some_and(|request| request.start.contains("/status")) {
+            if connection
+                .request()
+                .is_some_and(|request| request.start.contains("/status"))
+            {
                 connection.rest();
             }
         })
@@ -181,7 +195,9 @@ fn tcp_probes_only_connect() {
     become_(&gateway, &["healthy", "healthy"]);
     let is_probe = |origin: &Origin| {
         let requests = origin.requests();
-        requests.iter().any(|request| request.message.start.contains("/status"))
+        requests
+            .iter()
+            .any(|request| request.message.start.contains("/status"))
     };
     assert!(!is_probe(&a) && !is_probe(&b));
     drop(b);
@@ -192,8 +208,11 @@ fn tcp_probes_only_connect() {
 /// The first probe that an origin got: its start and its fields.
 fn probe(origin: &Origin) -> lockgate_testkit::Message {
     let find = || {
-        let requests = origin.requests().into_iter().map(|received| received.message);
-        requests.filter(|request| !request.start.starts_with("GET / ")).next()
+        let mut requests = origin
+            .requests()
+            .into_iter()
+            .map(|received| received.message);
+        requests.find(|request| !request.start.starts_with("GET / "))
     };
     eventually("a probe", || find().is_some());
     find().expect("a probe")
@@ -229,7 +248,12 @@ fn the_host_of_a_probe_is_the_most_telling_name() {
         ("127.0.0.1", None, None, "127.0.0.1"),
         ("127.0.0.1", Some("probe.test"), None, "probe.test"),
         ("known.test", Some("probe.test"), None, "known.test"),
-        ("known.test", Some("probe.test"), Some("new.test"), "new.test"),
+        (
+            "known.test",
+            Some("probe.test"),
+            Some("new.test"),
+            "new.test",
+        ),
     ] {
         let (a, _) = origin("a");
         let mut stored = checked(&[&a], &json!({}));
@@ -402,7 +426,9 @@ fn edits_keep_the_verdicts_of_nodes_that_stay() {
     // The checks go on by the new settings.
     eventually("a probe of the new path", || {
         let requests = c.requests();
-        requests.iter().any(|request| request.message.start.contains("/status/2"))
+        requests
+            .iter()
+            .any(|request| request.message.start.contains("/status/2"))
     });
     a_status.store(200, Relaxed);
     become_(&gateway, &["healthy", "healthy"]);
@@ -465,13 +491,24 @@ fn many_silent_nodes_do_not_hold_up_the_others() {
     status.store(500, Relaxed);
     let mut client = gateway.client();
     client.send("GET /many HTTP/1.1\r\nHost: a\r\n\r\n");
-    eventually("the many are probed", || gateway.health().iter().any(|upstream| upstream.nodes.len() == 600));
-    gateway.client().send("GET /few HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the many are probed", || {
+        gateway
+            .health()
+            .iter()
+            .any(|upstream| upstream.nodes.len() == 600)
+    });
+    gateway
+        .client()
+        .send("GET /few HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the few are unhealthy", || {
         let shown = gateway.health();
         let few = shown.iter().find(|upstream| upstream.key == "routes/few");
         few.is_some_and(|few| {
-            few.nodes.len() == 2 && few.nodes.iter().all(|node| node.status.name() == "unhealthy")
+            few.nodes.len() == 2
+                && few
+                    .nodes
+                    .iter()
+                    .all(|node| node.status.name() == "unhealthy")
         })
     });
     status.store(200, Relaxed);
