@@ -52,7 +52,7 @@ async fn names_plugins_that_do_nothing() {
         ),
         (
             "routes/1",
-            json!({"uri": "/", "plugins": plugins, "upstream": {"type": "ewma", "nodes": {"127.0.0.1:80": 1}, "checks": {}}}),
+            json!({"uri": "/", "plugins": plugins, "upstream": {"service_name": "a", "discovery_type": "consul"}}),
             Some("the plugin cors is not built in: it does nothing; "),
         ),
         (
