@@ -12,6 +12,7 @@ mod logs;
 mod process;
 mod run;
 mod signals;
+mod store;
 mod version;
 mod wiring;
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use lockgate_admin::{Admin, Control};
 use lockgate_proxy::{Phase, Workers};
 use lockgate_snapshot::{Compiler, Visible, Watcher};
-use lockgate_store::{Embedded, EmbeddedOptions, Store};
+use lockgate_store::Store;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -20,7 +20,7 @@ use crate::{
     logs::Logs,
     process::{self, PidFile},
     signals::{Request, Signals},
-    wiring,
+    store, wiring,
 };
 
 /// Threads for everything that is not traffic: both APIs, the watch, compiling, name resolution.
@@ -66,15 +66,16 @@ fn run_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result<(
     report(&configuration);
     admin_key::make_missing(&mut configuration)?;
     process::raise_open_files(&configuration.boot.config.nginx_config);
-    let path = configuration.below_prefix("data/store.redb");
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(path, EmbeddedOptions::default())?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot start the control threads")?;
-    let outcome = runtime.block_on(serve(&configuration, logs, store));
+    let outcome = runtime.block_on(async {
+        let store = store::open(&configuration).await?;
+        serve(&configuration, logs, store).await
+    });
     runtime.shutdown_timeout(API_LIMIT);
     outcome
 }

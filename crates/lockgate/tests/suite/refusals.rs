@@ -72,9 +72,9 @@ fn a_bad_file_is_named_with_its_line() {
             format!("{path}:1: failed to handle configuration: "),
         ),
         (
-            "{}",
+            "deployment: {role_traditional: {config_provider: yaml}}",
             format!(
-                "{path}: deployment.role_traditional.config_provider: etcd is not spoken to yet: "
+                "{path}:1: deployment.role_traditional.config_provider: configuration from files is not built yet: "
             ),
         ),
     ];

@@ -118,6 +118,11 @@ impl LocalCopy {
         Ok(())
     }
 
+    /// Whether the file has been loaded and not been used.
+    pub(super) fn is_for_start(&self) -> bool {
+        self.shared.lock().for_start.is_some()
+    }
+
     /// What was loaded, once, if nothing has come from etcd yet.
     pub(super) fn take_for_start(&self) -> Option<Listing> {
         let mut state = self.shared.lock();

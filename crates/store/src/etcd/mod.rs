@@ -105,6 +105,12 @@ impl Etcd {
         }
     }
 
+    /// Whether etcd was away and the first reading of the whole store is still to come, from the local copy if etcd is away then too.
+    pub fn starts_from_copy(&self) -> bool {
+        let copy = self.source.copy.as_ref();
+        copy.is_some_and(LocalCopy::is_for_start)
+    }
+
     async fn first_contact(&self, attempts: u32) -> Result<(), Failure> {
         let mut attempt = 1;
         loop {

@@ -1,0 +1,153 @@
+//! The store that the configuration asks for.
+
+use std::{fs, sync::Arc};
+
+use anyhow::Context as _;
+use lockgate_model::boot::Provider;
+use lockgate_net::tls::{ClientTls, client_config};
+use lockgate_store::{Credentials, Embedded, EmbeddedOptions, Etcd, EtcdOptions, Store};
+
+use crate::configuration::Configuration;
+
+/// Opens it; with etcd, waits until it answers.
+pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Arc<dyn Store>> {
+    // What is neither has ended the start.
+    if configuration.boot.config.deployment.provider() == Provider::Etcd {
+        return Ok(Arc::new(etcd(configuration).await?));
+    }
+    let path = configuration.below_prefix("data/store.redb");
+    Ok(Arc::new(Embedded::open(path, EmbeddedOptions::default())?))
+}
+
+async fn etcd(configuration: &Configuration) -> anyhow::Result<Etcd> {
+    let etcd = Etcd::connect(etcd_options(configuration)?).await?;
+    if !etcd.starts_from_copy() {
+        // For nodes of the reference that share this etcd; nothing here depends on it.
+        match etcd.init_directories().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "placeholders of directories were written to etcd"),
+            Err(error) => {
+                tracing::warn!(%error, "placeholders of directories are not written to etcd");
+            }
+        }
+    }
+    Ok(etcd)
+}
+
+fn etcd_options(configuration: &Configuration) -> anyhow::Result<EtcdOptions> {
+    let etcd = &configuration.boot.config.deployment.etcd;
+    let defaults = EtcdOptions::default();
+    let is_tls = etcd.host.iter().any(|url| url.starts_with("https:"));
+    let tls = is_tls.then(|| etcd_tls(configuration)).transpose()?;
+    let credentials = etcd.user.as_ref().zip(etcd.password.as_ref());
+    let startup_retry = etcd.startup_retry.map(|count| count.0);
+    Ok(EtcdOptions {
+        endpoints: etcd.host.clone(),
+        prefix: etcd.prefix.clone(),
+        credentials: credentials.map(|(user, password)| Credentials {
+            user: user.clone(),
+            password: password.clone(),
+        }),
+        tls: tls.map(|tls| client_config(&tls)).transpose()?,
+        sni: etcd.tls.sni.clone(),
+        timeout: etcd.timeout.map_or(defaults.timeout, |time| time.0),
+        watch_timeout: etcd
+            .watch_timeout
+            .map_or(defaults.watch_timeout, |time| time.0),
+        health_check_timeout: etcd
+            .health_check_timeout
+            .map_or(defaults.health_check_timeout, |time| time.0),
+        startup_retry: startup_retry.map_or(defaults.startup_retry, |count| {
+            u32::try_from(count).unwrap_or(u32::MAX)
+        }),
+        resync_delay: etcd
+            .resync_delay
+            .map_or(defaults.resync_delay, |time| time.0),
+        local_copy: Some(configuration.below_prefix("data/last-known-good.json")),
+    })
+}
+
+fn etcd_tls(configuration: &Configuration) -> anyhow::Result<ClientTls> {
+    let tls = &configuration.boot.config.deployment.etcd.tls;
+    // Relative to the current directory, as the reference takes them.
+    let read = |path: &str, option: &str| {
+        fs::read_to_string(path)
+            .with_context(|| format!("cannot read {path} (deployment.etcd.tls.{option})"))
+    };
+    let client_cert = match (&tls.cert, &tls.key) {
+        (Some(cert), Some(key)) => Some((read(cert, "cert")?, read(key, "key")?)),
+        _ => None,
+    };
+    Ok(ClientTls {
+        verify: tls.verify,
+        client_cert,
+        trusted: configuration.trusted(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_model::boot::{Boot, File};
+
+    use super::*;
+
+    fn options(text: &str) -> anyhow::Result<EtcdOptions> {
+        let file = File {
+            name: "config.yaml",
+            text,
+        };
+        etcd_options(&Configuration {
+            prefix: "p".into(),
+            file: None,
+            boot: Boot::read(Some(file), &|_| None)?,
+        })
+    }
+
+    #[test]
+    fn the_defaults_of_the_store_are_those_of_config_yaml() {
+        let expected = EtcdOptions {
+            local_copy: Some("p/data/last-known-good.json".into()),
+            ..EtcdOptions::default()
+        };
+        let options = options("").expect("read");
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn every_option_of_etcd_arrives() {
+        let text = "deployment: {etcd: {host: ['http://a:1'], prefix: /p, timeout: 1, watch_timeout: 2, resync_delay: 3,
+            health_check_timeout: 4, startup_retry: 6, user: root, password: secret, tls: {sni: etcd.example}}}";
+        let seconds = std::time::Duration::from_secs;
+        let expected = EtcdOptions {
+            endpoints: vec!["http://a:1".to_owned()],
+            prefix: "/p".to_owned(),
+            credentials: Some(Credentials {
+                user: "root".to_owned(),
+                password: "secret".to_owned(),
+            }),
+            tls: None,
+            sni: Some("etcd.example".to_owned()),
+            timeout: seconds(1),
+            watch_timeout: seconds(2),
+            health_check_timeout: seconds(4),
+            startup_retry: 6,
+            resync_delay: seconds(3),
+            local_copy: Some("p/data/last-known-good.json".into()),
+        };
+        let options = options(text).expect("read");
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+        assert_eq!(options.credentials, expected.credentials);
+    }
+
+    #[test]
+    fn tls_is_set_up_where_a_host_asks_for_it() {
+        let options_of = |etcd: &str| options(&format!("deployment: {{etcd: {{{etcd}}}}}"));
+        let unverified = options_of("host: ['https://a:1'], tls: {verify: false}").expect("read");
+        assert!(unverified.tls.is_some());
+        let missing = options_of("host: ['https://a:1'], tls: {cert: no/such.pem, key: k.pem}");
+        assert_eq!(
+            missing.map(drop).unwrap_err().to_string(),
+            "cannot read no/such.pem (deployment.etcd.tls.cert)"
+        );
+    }
+}
