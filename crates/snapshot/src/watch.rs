@@ -7,12 +7,18 @@ use std::{
 };
 
 use lockgate_store::{Change, Listing, Store, StoreError};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{Compiler, Problem, Published};
 
-/// Pause before a store that failed is asked again; the reference's `resync_delay`.
+/// Pause before a store that cannot be read is asked again; the reference's default of `resync_delay`.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Least time between two failures of one watch. Stores that should be asked less often wait by themselves.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the watcher has taken in, for the control API.
 #[derive(Debug, Default)]
@@ -96,38 +102,45 @@ impl Watcher {
     /// Follows the store for ever. What has been published stays in force while the store is away.
     pub async fn run(mut self) {
         loop {
-            let error = match self.follow().await {
+            match self.follow().await {
                 StoreError::Compacted { oldest } => {
                     tracing::warn!(oldest, "changes were missed: the store is read anew");
-                    None
                 }
-                other => Some(other),
-            };
-            if let Some(error) = error {
-                tracing::error!(%error, "the store cannot be watched");
-                tokio::time::sleep(RETRY_PAUSE).await;
+                error => {
+                    tracing::error!(%error, "the store cannot be watched");
+                    sleep(RETRY_PAUSE).await;
+                }
             }
             match self.store.list("").await {
                 Ok(listing) => {
                     take_listing(&mut self.compiler, listing);
                     self.publish();
                 }
-                Err(error) => tracing::error!(%error, "the store cannot be read"),
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be read");
+                    sleep(RETRY_PAUSE).await;
+                }
             }
         }
     }
 
-    /// Takes in changes until the watch ends.
+    /// Takes in changes until the watch ends. While the store is away the watch is kept: it goes on where it was, and nothing
+    /// has to be read anew.
     async fn follow(&mut self) -> StoreError {
         let mut watch = match self.store.watch(self.status.revision()) {
             Ok(watch) => watch,
             Err(error) => return error,
         };
         loop {
+            let asked = Instant::now();
             match watch.next().await {
                 Ok(batch) => {
                     self.compiler.apply(batch.revision, &batch.changes);
                     self.publish();
+                }
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    tracing::error!(%error, "the store cannot be watched");
+                    sleep(WATCH_PAUSE.saturating_sub(asked.elapsed())).await;
                 }
                 Err(error) => return error,
             }
