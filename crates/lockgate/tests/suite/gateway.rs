@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf};
 use crate::support::{Process, exchange, free_ports, get, lockgate, write};
 
 /// A key that no test needs to know.
-const KEY: &str = "edd1c9f034335f136f87ad84b625c8f1";
+pub(crate) const KEY: &str = "edd1c9f034335f136f87ad84b625c8f1";
 
 /// A path that only [`Gateway::put`] asks for.
 const BARRIER: &str = "/barrier";

@@ -2,6 +2,7 @@
 
 mod commands;
 mod echo;
+mod etcd;
 mod gateway;
 mod life;
 mod refusals;

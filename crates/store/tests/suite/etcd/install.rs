@@ -5,7 +5,7 @@ use std::{fs::File, path::Path, process::Command};
 const ETCD: &str = "/usr/bin/etcd";
 
 /// The program. Tests that run at the same time, in this process or another, wait for the one that installs it.
-pub(super) fn etcd() -> &'static Path {
+pub(crate) fn etcd() -> &'static Path {
     let path = Path::new(ETCD);
     if path.exists() {
         return path;
