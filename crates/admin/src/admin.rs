@@ -14,7 +14,7 @@ use lockgate_store::{Author, Store};
 use serde_json::{Value, json};
 
 use crate::{
-    auth,
+    auth, config_validate,
     envelope::Envelope,
     environment::Environment,
     json as json_reader,
@@ -24,7 +24,7 @@ use crate::{
     options::AdminOptions,
     plugins::{self, Plugins},
     request::{BodyError, Call, read_away, read_body},
-    resources::{self, Demand, KINDS, Kind, Rules},
+    resources::{self, Demand, KINDS, Kind, Misplaced, Place, Rules},
     response::Answer,
     schema_api,
     schemas::Schemas,
@@ -50,11 +50,9 @@ pub struct Admin {
 impl Admin {
     /// An Admin API that writes to `store`.
     pub fn new(options: AdminOptions, store: Arc<dyn Store>) -> Self {
-        let names = KINDS
-            .iter()
-            .flat_map(|kind| std::iter::once(&kind.singular).chain(kind.schemas));
+        let names = KINDS.iter().flat_map(Kind::schema_names);
         Self {
-            schemas: Schemas::load(names.copied()),
+            schemas: Schemas::load(names),
             plugins: Plugins::new(),
             environment: Environment::default(),
             envelope: Envelope {
@@ -95,6 +93,7 @@ impl Admin {
             plugins: &self.plugins,
             environment: &self.environment,
             now: self.now(),
+            skips_references: false,
         }
     }
 
@@ -119,6 +118,9 @@ impl Admin {
             (&Method::HEAD, []) if !is_directory => Ok(Answer::empty(StatusCode::OK)),
             (&Method::POST, ["schema", "validate", _, ..]) => {
                 self.validate(call, body, inside).await
+            }
+            (&Method::POST, ["configs", "validate"]) if !is_directory => {
+                self.validate_configuration(call, body).await
             }
             (&Method::GET, ["plugins", "list"]) if !is_directory => self
                 .author(call)
@@ -146,7 +148,7 @@ impl Admin {
         inside: &[&str],
     ) -> Result<Answer, Answer> {
         let author = self.author(call)?;
-        let target = Target::of(inside)?;
+        let target = Target::of(inside, &self.environment)?;
         if !target.has_verb(&call.method) {
             return Err(Answer::error(StatusCode::NOT_FOUND, "not found"));
         }
@@ -155,15 +157,9 @@ impl Admin {
         let answer = match target {
             Target::Schema(name) => schema_api::describe(name.unwrap_or_default()),
             Target::Plugin(name) => plugins::api::describe(&self.plugins, name, &call.args),
-            Target::Object(kind, rest) => {
-                let (id, sub_path) = match rest {
-                    [] => (None, rest),
-                    [id, sub_path @ ..] => (Some(*id), sub_path),
-                };
+            Target::Objects(place) => {
                 let demand = Demand {
-                    kind,
-                    id,
-                    sub_path,
+                    place,
                     conf,
                     args: &call.args,
                     ttl,
@@ -186,6 +182,22 @@ impl Admin {
         let kind = Kind::find(name).ok_or_else(|| unsupported(name))?;
         let conf = conf(call, body).await?;
         schema_api::validate(&self.schemas, kind, conf)
+    }
+
+    async fn validate_configuration(
+        &self,
+        call: &Call,
+        body: &mut Incoming,
+    ) -> Result<Answer, Answer> {
+        self.author(call)?;
+        let text = body_text(call, body).await?;
+        let content_type = call.header(header::CONTENT_TYPE.as_str());
+        let is_yaml = content_type.is_some_and(|kind| kind.starts_with("application/yaml"));
+        let rules = Rules {
+            skips_references: true,
+            ..self.rules()
+        };
+        Ok(config_validate::validate(&rules, is_yaml, text.as_deref()).await)
     }
 
     /// Notes refused keys and failures of the store.
@@ -242,50 +254,39 @@ enum Target<'a> {
     Schema(Option<&'a str>),
     /// A plugin by name.
     Plugin(Option<&'a str>),
-    /// Objects of a kind, and the segments behind the kind.
-    Object(&'static Kind, &'a [&'a str]),
+    /// Objects of a kind.
+    Objects(Place<'a>),
 }
 
 impl<'a> Target<'a> {
-    fn of(inside: &'a [&'a str]) -> Result<Self, Answer> {
+    fn of(inside: &'a [&'a str], environment: &Environment) -> Result<Self, Answer> {
         match inside {
             ["schema", "plugins", rest @ ..] | ["plugins", rest @ ..] => {
                 Ok(Self::Plugin(rest.first().copied()))
             }
             ["schema", rest @ ..] => Ok(Self::Schema(rest.first().copied())),
-            ["stream_routes", ..] => Err(Answer::refusal(
+            ["stream_routes", ..] if !environment.has_stream_mode => Err(Answer::refusal(
                 "stream mode is disabled, can not add stream routes",
             )),
-            ["consumers", _, inner @ "credentials", ..]
-            | ["services", _, inner @ "graphql_cost_decorations", ..] => Err(unsupported(inner)),
-            [name, rest @ ..] => match Kind::find(name) {
-                Some(kind) => Ok(Self::Object(kind, rest)),
-                None => Err(unsupported(name)),
+            inside => match Place::of(inside) {
+                Ok(place) => Ok(Self::Objects(place)),
+                Err(Misplaced(name)) => Err(unsupported(name)),
             },
-            [] => Err(unsupported("")),
         }
     }
 
     fn has_verb(&self, method: &Method) -> bool {
         match self {
             Self::Schema(_) | Self::Plugin(_) => method == Method::GET,
-            Self::Object(..) => true,
+            Self::Objects(_) => true,
         }
     }
 }
 
 /// Reads the body as JSON; `None` where there is none.
 async fn conf(call: &Call, body: &mut Incoming) -> Result<Option<Value>, Answer> {
-    let text = match read_body(call, body).await {
-        Ok(Some(text)) => text,
-        Ok(None) => return Ok(None),
-        Err(BodyError::TooLarge(bytes)) => {
-            return Err(Answer::refusal(format!(
-                "invalid request body: request size {bytes} is greater than the maximum size {BODY_BYTES} allowed"
-            )));
-        }
-        Err(BodyError::Slow) => return Err(Answer::page(StatusCode::REQUEST_TIMEOUT).closing()),
-        Err(BodyError::Broken) => return Err(Answer::page(StatusCode::BAD_REQUEST).closing()),
+    let Some(text) = body_text(call, body).await? else {
+        return Ok(None);
     };
     json_reader::decode(&text).map(Some).map_err(|error| {
         Answer::json(
@@ -295,6 +296,17 @@ async fn conf(call: &Call, body: &mut Incoming) -> Result<Option<Value>, Answer>
                 "req_body": String::from_utf8_lossy(&text),
             }),
         )
+    })
+}
+
+/// Reads the body; `None` where there is none.
+async fn body_text(call: &Call, body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
+    read_body(call, body).await.map_err(|error| match error {
+        BodyError::TooLarge(bytes) => Answer::refusal(format!(
+            "invalid request body: request size {bytes} is greater than the maximum size {BODY_BYTES} allowed"
+        )),
+        BodyError::Slow => Answer::page(StatusCode::REQUEST_TIMEOUT).closing(),
+        BodyError::Broken => Answer::page(StatusCode::BAD_REQUEST).closing(),
     })
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod auth;
+mod config_validate;
 mod control;
 mod envelope;
 mod environment;
@@ -22,6 +23,7 @@ mod paging;
 mod patch;
 mod path;
 mod plugins;
+mod protobuf;
 mod request;
 mod resources;
 mod response;

@@ -50,6 +50,9 @@ pub(crate) const LUA_LEVELS: usize = 200;
 /// Levels of selections and values in a GraphQL document (`LUAI_MAXCCALLS` in the reference is 200).
 pub(crate) const GRAPHQL_LEVELS: usize = 100;
 
+/// Levels of messages inside messages in a `.proto` file (protobuf's own parser stops at 32).
+pub(crate) const PROTOBUF_LEVELS: usize = 32;
+
 /// Seconds for which the configuration of a group of `limit-count` is remembered (`PLUGIN_TTL` of `apisix/core/lrucache.lua`).
 pub(crate) const LIMIT_GROUP_SECONDS: u64 = 300;
 

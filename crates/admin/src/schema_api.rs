@@ -26,8 +26,14 @@ pub(crate) fn validate(
     let Some(conf) = conf else {
         return Err(Answer::refusal("wrong type: expected object, got nil"));
     };
+    let Some(schema) = kind.schema else {
+        return Err(Answer::refusal(format!(
+            "not found schema: {}",
+            kind.plural
+        )));
+    };
     schemas
-        .check(kind.singular, &conf)
+        .check(schema, &conf)
         .map(|()| Answer::empty(StatusCode::OK))
         .map_err(Answer::refusal)
 }

@@ -13,7 +13,10 @@ impl Schemas {
     /// Compiles the schemas of `names`. A name without a schema is left out, and then nothing is checked under it.
     pub(crate) fn load(names: impl IntoIterator<Item = &'static str>) -> Self {
         let schemas = names.into_iter().filter_map(|name| {
-            let source = lockgate_model::schema::of(name)?;
+            let source = match name.strip_prefix("secrets/") {
+                Some(manager) => lockgate_model::schema::secret(manager)?,
+                None => lockgate_model::schema::of(name)?,
+            };
             match Schema::compile(source) {
                 Ok(schema) => Some((name, schema)),
                 Err(error) => {

@@ -64,6 +64,11 @@ impl Plugins {
         }
     }
 
+    /// The HTTP plugin of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Plugin> {
+        self.http.get(name)
+    }
+
     /// Checks the `plugins` of an object.
     ///
     /// # Errors
@@ -104,6 +109,56 @@ impl Plugins {
             check_meta(name, &config)?;
         }
         Ok(())
+    }
+
+    /// Checks the `plugins` of a stream route.
+    ///
+    /// # Errors
+    /// What the reference says of the first that does not fit (`stream_check_schema`).
+    pub(crate) fn check_stream(
+        &self,
+        configs: &Map<String, Value>,
+        rules: &Rules<'_>,
+    ) -> Result<(), String> {
+        for (name, config) in configs {
+            if !is_table(config) {
+                return Err(format!("invalid plugin conf {config} for plugin [{name}]"));
+            }
+            let Some(plugin) = self.stream.get(name) else {
+                return Err(format!("unknown plugin [{name}]"));
+            };
+            let scope = Scope {
+                plugin,
+                purpose: Purpose::Plugin,
+                plugins: self,
+                environment: rules.environment,
+                metadata: None,
+                now: rules.now,
+            };
+            let mut config = config.clone();
+            if let Err(why) = scope.check(&mut config)
+                && !is_disabled(&config)
+            {
+                return Err(format!(
+                    "failed to check the configuration of stream plugin [{name}]: {why}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the metadata of a plugin. A plugin without a schema for it takes any object.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub(crate) fn check_metadata(&self, name: &str, config: &Value) -> Result<(), String> {
+        let Some(plugin) = self.http.get(name).or_else(|| self.stream.get(name)) else {
+            return Err("invalid plugin name".into());
+        };
+        let found = plugin
+            .schema(Purpose::Metadata)
+            .map_or(Ok(()), |schema| schema.check(config));
+        found.map_err(|finding| format!("invalid configuration: {finding}"))
     }
 }
 

@@ -21,6 +21,23 @@ pub(super) async fn follow(
     kind: &str,
     words: &str,
 ) -> Result<Option<Entry>, String> {
+    if rules.skips_references {
+        return Ok(None);
+    }
+    find(rules, conf, field, kind, words).await
+}
+
+/// As [`follow`], also where references need not lead anywhere.
+///
+/// # Errors
+/// As [`follow`].
+pub(super) async fn find(
+    rules: &Rules<'_>,
+    conf: &Value,
+    field: &str,
+    kind: &str,
+    words: &str,
+) -> Result<Option<Entry>, String> {
     let Some(id) = conf.get(field).filter(|id| is_given(Some(id))) else {
         return Ok(None);
     };
@@ -39,6 +56,9 @@ pub(super) async fn follow(
 pub(super) struct Uses {
     upstream_id: Value,
     service_id: Value,
+    plugin_config_id: Value,
+    group_id: Value,
+    protocol: Value,
     plugins: Value,
 }
 
@@ -51,6 +71,28 @@ impl Uses {
     /// Whether `service_id` names this service.
     pub(super) fn service(&self, id: &str) -> bool {
         names(&self.service_id, id)
+    }
+
+    /// Whether `plugin_config_id` names this plugin configuration.
+    pub(super) fn plugin_config(&self, id: &str) -> bool {
+        names(&self.plugin_config_id, id)
+    }
+
+    /// Whether `group_id` names this group of consumers.
+    pub(super) fn consumer_group(&self, id: &str) -> bool {
+        names(&self.group_id, id)
+    }
+
+    /// Whether `protocol.superior_id` names this stream route.
+    pub(super) fn superior(&self, id: &str) -> bool {
+        let superior = self.protocol.get("superior_id");
+        superior.is_some_and(|superior| names(superior, id))
+    }
+
+    /// Whether the plugin grpc-transcode names this proto.
+    pub(super) fn proto_in_plugins(&self, id: &str) -> bool {
+        let proto = self.plugins.pointer("/grpc-transcode/proto_id");
+        proto.is_some_and(|proto| names(proto, id))
     }
 
     /// Whether a rule of the plugin traffic-split names this upstream.

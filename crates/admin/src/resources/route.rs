@@ -15,12 +15,13 @@ use super::{Kind, Rules, reference, upstream};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
-    plural: "routes",
-    singular: "route",
-    schemas: &[],
-    check: |rules, conf| -> BoxFuture<'_, _> { Box::pin(check(rules, conf)) },
-    find_user: None,
     filters: &["service_id", "upstream_id"],
+    ..Kind::plain(
+        "routes",
+        "route",
+        "route",
+        |rules, subject| -> BoxFuture<'_, _> { Box::pin(check(rules, subject.conf)) },
+    )
 };
 
 async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {

@@ -9,12 +9,14 @@ use super::{Kind, Rules, reference, route, upstream};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
-    plural: "services",
-    singular: "service",
-    schemas: &[],
-    check: |rules, conf| -> BoxFuture<'_, _> { Box::pin(check(rules, conf)) },
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
-    filters: &[],
+    owned: Some("graphql_cost_decorations"),
+    ..Kind::plain(
+        "services",
+        "service",
+        "service",
+        |rules, subject| -> BoxFuture<'_, _> { Box::pin(check(rules, subject.conf)) },
+    )
 };
 
 async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {

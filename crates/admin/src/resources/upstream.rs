@@ -14,12 +14,14 @@ use super::{Kind, Rules, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
-    plural: "upstreams",
-    singular: "upstream",
     schemas: &[HASH_VARS, HASH_HEADER],
-    check: |rules, conf| -> BoxFuture<'_, _> { Box::pin(check(rules, conf)) },
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
-    filters: &[],
+    ..Kind::plain(
+        "upstreams",
+        "upstream",
+        "upstream",
+        |rules, subject| -> BoxFuture<'_, _> { Box::pin(check(rules, subject.conf)) },
+    )
 };
 
 /// Schema of `key` where a variable is hashed.
@@ -85,7 +87,7 @@ fn port_of(address: &str) -> Option<f64> {
 }
 
 async fn check_certificate_reference(rules: &Rules<'_>, tls: &Value) -> Result<(), String> {
-    let Some(entry) = reference::follow(rules, tls, "client_cert_id", "ssls", "ssl").await? else {
+    let Some(entry) = reference::find(rules, tls, "client_cert_id", "ssls", "ssl").await? else {
         return Ok(());
     };
     let is_client = serde_json::from_slice::<Value>(&entry.value)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use lockgate_store::{Author, Delete, Entry, Expect, Put, StoreError};
 use serde_json::{Map, Value};
 
@@ -19,15 +19,11 @@ use crate::{
     response::Answer,
 };
 
-use super::{Kind, conf, reference::id_of};
+use super::{Identity, Place, Subject, conf, graphql_cost_decoration, owned, reference::id_of};
 
-/// What a client wants of a kind.
+/// What a client wants of objects.
 pub(crate) struct Demand<'a> {
-    pub(crate) kind: &'static Kind,
-    /// The segment behind the kind.
-    pub(crate) id: Option<&'a str>,
-    /// What is behind the id.
-    pub(crate) sub_path: &'a [&'a str],
+    pub(crate) place: Place<'a>,
     /// The body.
     pub(crate) conf: Option<Value>,
     pub(crate) args: &'a Args,
@@ -39,8 +35,23 @@ pub(crate) struct Demand<'a> {
 /// The key under which POST asks for a revision that nobody else has (`push` in `apisix/core/etcd.lua`).
 const ID_SOURCE: &str = "gen_id";
 
+/// The kind whose objects are bound to their service before anything else is looked at.
+const DECORATIONS: &str = "graphql_cost_decorations";
+
 /// Answers a demand. Any other method than the five verbs asks what GET asks; callers let no others through.
 pub(crate) async fn answer(admin: &Admin, method: &Method, demand: Demand<'_>) -> Answer {
+    let kind = demand.place.kind;
+    if kind.unsupported.contains(method) {
+        return Answer::error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("not supported `{method}` method for {}", kind.words),
+        );
+    }
+    if kind.plural == DECORATIONS
+        && let Err(refused) = graphql_cost_decoration::owner(&demand.place)
+    {
+        return refused;
+    }
     let answer = match *method {
         Method::POST => post(admin, demand).await,
         Method::PUT => put(admin, demand).await,
@@ -52,45 +63,60 @@ pub(crate) async fn answer(admin: &Admin, method: &Method, demand: Demand<'_>) -
 }
 
 async fn get(admin: &Admin, demand: &Demand<'_>) -> Result<Answer, Answer> {
-    let store = admin.store();
-    match demand.id {
-        Some(id) => {
-            let found = store.get(&demand.key(id)).await?;
-            Ok(found.map_or_else(Envelope::missing, |entry| admin.envelope().found(&entry)))
-        }
-        None => list(admin, demand).await,
-    }
+    let Some(id) = demand.place.id else {
+        return list(admin, demand).await;
+    };
+    let found = admin.store().get(&demand.place.key(id)).await?;
+    Ok(found.map_or_else(Envelope::missing, |entry| {
+        let shown = demand.place.kind.shown(entry);
+        admin.envelope().found(&shown)
+    }))
 }
 
 /// The reference lists in the order of the keys, and pages in the order in which the objects were made.
 async fn list(admin: &Admin, demand: &Demand<'_>) -> Result<Answer, Answer> {
-    let plural = demand.kind.plural;
-    let prefix = format!("{plural}/");
+    let kind = demand.place.kind;
+    // Secrets are listed whatever their manager, as in the reference.
+    let is_deep = kind.plural == "secrets";
+    let collection = if is_deep {
+        kind.plural.to_owned()
+    } else {
+        demand.place.collection()
+    };
+    let prefix = format!("{collection}/");
     let mut entries = admin.store().list(&prefix).await?.entries;
-    entries.retain(|entry| id_of(&prefix, entry).is_some());
+    entries.retain(|entry| is_deep || id_of(&prefix, entry).is_some());
+    // The reference keeps something in the other directories, so that they are always there.
+    if demand.place.parent.is_some() && !is_deep && entries.is_empty() {
+        return Err(Envelope::missing());
+    }
     let mut page = None;
     if admin.envelope().is_v3 {
-        if let Some(filter) = Filter::of(demand.args, demand.kind.filters) {
+        if let Some(filter) = Filter::of(demand.args, kind.filters) {
             entries.retain(|entry| filter.takes(entry));
         }
         page = Page::of(demand.args)?;
     }
     let total = entries.len();
-    let shown = if let Some(page) = page {
-        page.cut(&entries)
+    let entries = if let Some(page) = page {
+        page.cut(&entries).to_vec()
     } else {
         entries.sort_by(|one, other| one.key.cmp(&other.key));
-        &entries
+        entries
     };
-    Ok(admin.envelope().list(plural, shown, total))
+    let shown: Vec<Entry> = entries.into_iter().map(|entry| kind.shown(entry)).collect();
+    Ok(admin.envelope().list(&collection, &shown, total))
 }
 
-async fn post(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
-    let kind = demand.kind;
+async fn post(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
+    let place = demand.place;
+    if place.kind.plural == DECORATIONS {
+        graphql_cost_decoration::bind(admin.store(), &place, &mut demand.conf).await?;
+    }
     let mut conf = conf::object(demand.conf).map_err(Answer::refusal)?;
-    conf::refuse_id(kind.singular, demand.id, &mut conf).map_err(Answer::refusal)?;
+    conf::refuse_id(place.kind.words, place.id, &mut conf).map_err(Answer::refusal)?;
     conf::refuse_times(&conf).map_err(Answer::refusal)?;
-    let mut value = checked(admin, kind, conf).await?;
+    let mut value = checked(admin, &place, conf).await?;
     let source = admin.store().put(Put {
         key: ID_SOURCE.into(),
         value: b"1".to_vec(),
@@ -103,33 +129,45 @@ async fn post(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
         conf::stamp(fields, None, admin.now());
         fields.insert("id".into(), Value::String(id.clone()));
     }
-    let key = format!("{}/{id}", kind.plural);
     let write = Write {
         action: Action::Create,
         expect: Expect::Any,
         ttl: demand.ttl,
         author: demand.author,
     };
-    write.store(admin, key, &value).await
+    write.store(admin, place.key(&id), &value).await
 }
 
-async fn put(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
-    let kind = demand.kind;
+async fn put(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
+    let place = demand.place;
+    let kind = place.kind;
+    if kind.plural == DECORATIONS {
+        graphql_cost_decoration::bind(admin.store(), &place, &mut demand.conf).await?;
+    }
     let mut conf = conf::object(demand.conf).map_err(Answer::refusal)?;
-    conf::settle_id(kind.singular, demand.id, &mut conf).map_err(Answer::refusal)?;
+    if kind.identity == Identity::Id {
+        let id = place.id.map(|id| place.stored_id(id));
+        conf::settle_id(kind.words, id.as_deref(), &mut conf).map_err(Answer::refusal)?;
+    }
     conf::refuse_times(&conf).map_err(Answer::refusal)?;
-    let mut value = checked(admin, kind, conf).await?;
-    let key = format!(
-        "{}/{}",
-        kind.plural,
-        value.get("id").map(text_of).unwrap_or_default()
-    );
+    let mut value = checked(admin, &place, conf).await?;
+    let id = place.id_of(&value);
+    let key = place.key(&id);
+    owned::check_owner(admin.store(), &place).await?;
     let previous = admin.store().get(&key).await?;
-    let previous: Option<Value> =
-        previous.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+    if let (None, Some(owned)) = (&previous, kind.owned) {
+        // What an object of this name left behind is not this one's.
+        owned::remove(admin.store(), &key, owned, &demand.author).await?;
+    }
     if let Value::Object(fields) = &mut value {
-        let made = previous.as_ref().and_then(|value| value.get("create_time"));
-        conf::stamp(fields, made, admin.now());
+        if kind.identity == Identity::Path {
+            fields.insert("id".into(), Value::String(id));
+        } else {
+            let previous: Option<Value> =
+                previous.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+            let made = previous.as_ref().and_then(|value| value.get("create_time"));
+            conf::stamp(fields, made, admin.now());
+        }
     }
     let write = Write {
         action: Action::Set,
@@ -140,19 +178,29 @@ async fn put(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
     write.store(admin, key, &value).await
 }
 
-async fn patch(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
-    let kind = demand.kind;
-    let Some(id) = demand.id else {
-        return Err(Answer::refusal(format!("missing {} id", kind.singular)));
+async fn patch(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
+    let place = demand.place;
+    let words = place.kind.words;
+    let is_decoration = place.kind.plural == DECORATIONS;
+    if is_decoration {
+        graphql_cost_decoration::check_change(admin.store(), &place, &mut demand.conf).await?;
+    }
+    let Some(id) = place.id else {
+        let message = match place.parent {
+            Some(_) if place.kind.plural == "secrets" => "no secret id".to_owned(),
+            _ => format!("missing {words} id"),
+        };
+        return Err(Answer::refusal(message));
     };
     let Some(change) = demand.conf else {
         return Err(Answer::refusal("missing new configuration"));
     };
-    let is_whole = demand.sub_path.is_empty();
+    // The path of an object inside another one says no more than which it is.
+    let is_whole = place.sub_path.is_empty() || is_decoration;
     if is_whole && !change.is_array() && !change.is_object() {
         return Err(Answer::refusal("invalid configuration"));
     }
-    let key = format!("{}/{id}", kind.plural);
+    let key = place.key(id);
     let Some(old) = admin.store().get(&key).await? else {
         return Err(Envelope::missing());
     };
@@ -161,7 +209,7 @@ async fn patch(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
     if is_whole {
         patch::merge(&mut conf, members(change));
     } else {
-        patch::put_at(&mut conf, demand.sub_path, change).map_err(Answer::refusal)?;
+        patch::put_at(&mut conf, place.sub_path, change).map_err(Answer::refusal)?;
     }
     if !keeps_update_time {
         conf.insert("update_time".into(), Value::from(admin.now()));
@@ -171,8 +219,9 @@ async fn patch(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
         let message = "invalid configuration: too many nested data structures";
         return Err(Answer::refusal(message));
     }
-    conf::settle_id(kind.singular, Some(id), &mut conf).map_err(Answer::refusal)?;
-    let value = checked(admin, kind, conf).await?;
+    let stored_id = place.stored_id(id);
+    conf::settle_id(words, Some(&stored_id), &mut conf).map_err(Answer::refusal)?;
+    let value = checked(admin, &place, conf).await?;
     let write = Write {
         action: Action::CompareAndSwap,
         expect: Expect::ModRevision(old.mod_revision),
@@ -183,9 +232,10 @@ async fn patch(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
 }
 
 async fn delete(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
-    let kind = demand.kind;
-    let Some(id) = demand.id else {
-        return Err(Answer::refusal(format!("missing {} id", kind.singular)));
+    let place = demand.place;
+    let kind = place.kind;
+    let Some(id) = place.id else {
+        return Err(Answer::refusal(format!("missing {} id", kind.words)));
     };
     let store = admin.store();
     let is_forced = demand.args.only("force") == Some("true");
@@ -194,7 +244,10 @@ async fn delete(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
     {
         return Err(Answer::refusal(user));
     }
-    let key = demand.key(id);
+    let key = place.key(id);
+    if let Some(owned) = kind.owned {
+        owned::remove(store, &key, owned, &demand.author).await?;
+    }
     let removal = store.delete(Delete {
         key: key.clone(),
         author: demand.author,
@@ -205,17 +258,24 @@ async fn delete(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
     })
 }
 
-impl Demand<'_> {
-    fn key(&self, id: &str) -> String {
-        format!("{}/{id}", self.kind.plural)
-    }
-}
-
 /// Checks an object by the rules of its kind.
-async fn checked(admin: &Admin, kind: &Kind, conf: Map<String, Value>) -> Result<Value, Answer> {
+async fn checked(
+    admin: &Admin,
+    place: &Place<'_>,
+    conf: Map<String, Value>,
+) -> Result<Value, Answer> {
     let value = Value::Object(conf);
+    let settled = match place.kind.identity {
+        Identity::Id => value.get("id").map(text_of),
+        Identity::Field(_) | Identity::Path => place.id.map(str::to_owned),
+    };
     let rules = admin.rules();
-    (kind.check)(&rules, &value)
+    let subject = Subject {
+        conf: &value,
+        id: settled.as_deref(),
+        parent: place.parent,
+    };
+    (place.kind.check)(&rules, subject)
         .await
         .map_err(Answer::refusal)?;
     Ok(value)

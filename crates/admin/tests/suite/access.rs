@@ -336,16 +336,16 @@ async fn tells_which_way_a_request_went_wrong() {
             ),
             ("GET ", json!(""), 404, unsupported("")),
             (
-                "PUT consumers/a/credentials/1",
+                "PUT credentials/1",
                 json!({}),
                 404,
                 unsupported("credentials"),
             ),
             (
-                "GET services/1/graphql_cost_decorations",
+                "GET graphql_cost_decorations",
                 json!(""),
-                404,
-                unsupported("graphql_cost_decorations"),
+                400,
+                json!({"error_msg": "missing service id"}),
             ),
             (
                 "POST schema/validate/no_such_thing",

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use lockgate_admin::{Admin, AdminKey, AdminOptions, Control, ControlOptions, Problem, Role};
+use lockgate_admin::{
+    Admin, AdminKey, AdminOptions, Control, ControlOptions, Environment, Problem, Role,
+};
 use lockgate_model::health::CheckedUpstream;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -64,12 +66,22 @@ impl Gateway {
         Self::start_with(open_options()).await
     }
 
+    /// Starts the Admin API with [`open_options`], as part of a process with these settings.
+    pub(crate) async fn start_in(environment: Environment) -> Self {
+        Self::start_whole(open_options(), environment).await
+    }
+
     /// Starts the Admin API.
     pub(crate) async fn start_with(options: AdminOptions) -> Self {
+        Self::start_whole(options, Environment::default()).await
+    }
+
+    async fn start_whole(options: AdminOptions, environment: Environment) -> Self {
         let store = memory::empty();
         let seconds = Arc::new(AtomicU64::new(1000));
         let clock = seconds.clone();
         let admin = Admin::new(options, store.clone())
+            .with_environment(environment)
             .with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
         let (listener, address) = listen().await;
         let (stop, stopped) = oneshot::channel();

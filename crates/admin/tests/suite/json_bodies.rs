@@ -220,6 +220,17 @@ fn any_request() -> impl Strategy<Value = (String, Vec<u8>)> {
         "schema/validate/routes",
         "stream_routes",
         "consumers",
+        "consumers/a/credentials",
+        "consumer_groups",
+        "global_rules",
+        "plugin_configs",
+        "plugin_metadata",
+        "protos",
+        "secrets",
+        "secrets/vault",
+        "services/a/graphql_cost_decorations",
+        "ssls",
+        "configs/validate",
     ]);
     let tail = "(/[a-z0-9%*.]{0,4}){0,3}(\\?[a-z=&%0-9_]{0,20})?";
     let field = prop::sample::select(vec![
@@ -246,6 +257,11 @@ fn any_request() -> impl Strategy<Value = (String, Vec<u8>)> {
         "checks",
         "remote_addr",
         "methods",
+        "username",
+        "content",
+        "field_path",
+        "cert",
+        "routes",
     ]);
     let value = prop::sample::select(vec![
         "null",

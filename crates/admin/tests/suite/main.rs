@@ -7,7 +7,9 @@
 )]
 
 mod access;
+mod config_validate;
 mod connections;
+mod consumers;
 mod control;
 mod envelopes;
 mod gateway;
@@ -16,7 +18,11 @@ mod json_bodies;
 mod listings;
 mod memory;
 mod patches;
+mod plugin_objects;
 mod references;
 mod rules;
 mod schemas;
+mod secrets;
+mod ssls;
+mod stream_routes;
 mod wire;

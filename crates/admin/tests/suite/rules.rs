@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::gateway::Gateway;
 
 /// A PEM block long enough for the schema. What is inside is a DER sequence of zeros.
-fn pem(label: &str) -> String {
+pub(crate) fn pem(label: &str) -> String {
     let der = format!("MIGQ{}", "A".repeat(196 - 4));
     format!("-----BEGIN {label}-----\n{der}\n-----END {label}-----\n")
 }

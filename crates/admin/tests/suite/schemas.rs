@@ -181,32 +181,41 @@ async fn shows_plugins_with_their_schemas() {
     assert_eq!(stream.as_object().unwrap().len(), 5);
 }
 
-/// Every recorded answer about plugins in routes. `err` is what follows the sentence that all plugins have in common; a line without a
-/// refusal was accepted.
+/// Every recorded answer about plugins, in the order in which they were recorded: some checks look at stored metadata. `err` is what follows
+/// the sentence that all refusals of a kind begin with; a line without a refusal was accepted.
 #[tokio::test]
 async fn checks_plugins_as_recorded() {
     let gateway = Gateway::start().await;
-    // As when the answers were recorded.
-    let metadata = json!({"model": "a", "policy": "a"});
-    gateway
-        .store
-        .seed("plugin_metadata/authz-casbin", &metadata.to_string());
     let mut compared = 0;
     for line in include_str!("../reference/plugins.jsonl").lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let id = case["id"].as_str().unwrap();
-        let Some(name) = id.strip_prefix("plugin/") else {
-            continue;
+        let (kind, rest) = id.split_once('/').unwrap();
+        let name = rest.split(':').next().unwrap();
+        let failed = format!("failed to check the configuration of plugin {name} err: ");
+        let plugins = json!({name: case["body"]});
+        let (path, body, begin) = match kind {
+            "plugin" => (
+                "routes/golden".to_owned(),
+                json!({"uri": "/x", "plugins": plugins}),
+                failed,
+            ),
+            "consumer" => (
+                "consumers".to_owned(),
+                json!({"username": "jack", "plugins": plugins}),
+                format!("invalid plugins configuration: {failed}"),
+            ),
+            "metadata" => (
+                format!("plugin_metadata/{name}"),
+                case["body"].clone(),
+                "invalid configuration: ".to_owned(),
+            ),
+            other => panic!("{other} is no kind of line"),
         };
-        let name = name.split(':').next().unwrap();
-        let route = json!({"uri": "/x", "plugins": {name: case["body"]}});
-        let reply = gateway
-            .ask("PUT /apisix/admin/routes/golden", &route.to_string())
-            .await;
+        let request = format!("PUT /apisix/admin/{path}");
+        let reply = gateway.ask(&request, &body.to_string()).await;
         compared += 1;
-        let refusal = case["err"]
-            .as_str()
-            .map(|why| format!("failed to check the configuration of plugin {name} err: {why}"));
+        let refusal = case["err"].as_str().map(|why| format!("{begin}{why}"));
         let refusal = refusal.or_else(|| Some(case["error_msg"].as_str()?.to_owned()));
         let Some(refusal) = refusal else {
             assert!(matches!(reply.status, 200 | 201), "{id}: {}", reply.body);
@@ -216,10 +225,11 @@ async fn checks_plugins_as_recorded() {
         let expected = json!({"error_msg": refusal});
         assert_eq!((reply.status, found), (400, expected), "{id}");
     }
-    assert_eq!(compared, 3288);
+    assert_eq!(compared, 3288 + 247 + 53);
 }
 
-/// Every recorded answer about routes, services and upstreams. A line without a response was accepted.
+/// Every recorded answer about the objects themselves. A line without a response was accepted; the reference's sentence about a proto names
+/// its own source files, so that only its status counts.
 #[tokio::test]
 async fn answers_as_recorded() {
     let gateway = Gateway::start().await;
@@ -241,7 +251,9 @@ async fn answers_as_recorded() {
         };
         assert_eq!(u64::from(reply.status), case["status"], "{id}");
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(json(&reply.body), json(expected), "{id}");
+        if case["status_only"] != true {
+            assert_eq!(json(&reply.body), json(expected), "{id}");
+        }
     }
-    assert_eq!(compared, 686);
+    assert_eq!(compared, 585 + 440);
 }

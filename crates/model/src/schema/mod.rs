@@ -4,6 +4,7 @@
 //! answers agree with it. The validator is `lockgate-schema`; what a schema cannot say (references between resources, `vars`) is checked by the Admin API.
 
 mod consumer;
+mod credential;
 mod global_rule;
 mod graphql_cost_decoration;
 mod health_checker;
@@ -12,6 +13,7 @@ mod plugin_config;
 mod plugins;
 mod proto;
 mod route;
+mod secret;
 mod service;
 mod ssl;
 mod stream_route;
@@ -24,6 +26,7 @@ pub fn of(kind: &str) -> Option<Value> {
     Some(match kind {
         "consumer" => consumer::consumer(),
         "consumer_group" => consumer::group(),
+        "credential" => credential::credential(),
         "global_rule" => global_rule::global_rule(),
         "graphql_cost_decoration" => graphql_cost_decoration::decoration(),
         "plugin_config" => plugin_config::plugin_config(),
@@ -36,6 +39,17 @@ pub fn of(kind: &str) -> Option<Value> {
         "upstream" => upstream::upstream(),
         "upstream_hash_header_schema" => upstream::hash_header(),
         "upstream_hash_vars_schema" => upstream::hash_vars(),
+        _ => return None,
+    })
+}
+
+/// The schema of a place where secrets are kept, by the name of its manager: `vault`, `aws` or `gcp`. The reference does not publish these
+/// (`apisix/secret/*.lua`).
+pub fn secret(manager: &str) -> Option<Value> {
+    Some(match manager {
+        "aws" => secret::aws(),
+        "gcp" => secret::gcp(),
+        "vault" => secret::vault(),
         _ => return None,
     })
 }

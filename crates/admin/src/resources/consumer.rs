@@ -1,0 +1,148 @@
+//! Consumers (`apisix/admin/consumers.lua`), and that the keys by which they are found are not used twice (`apisix/consumer.lua`).
+
+use http::Method;
+use lockgate_schema::is_secret_reference;
+use lockgate_store::{BoxFuture, Entry};
+use serde_json::{Map, Value};
+
+use crate::plugins::Purpose;
+
+use super::{Identity, Kind, Rules, Subject, reference};
+
+/// The kind.
+pub(super) const KIND: Kind = Kind {
+    identity: Identity::Field("username"),
+    unsupported: &[Method::POST, Method::PATCH],
+    owned: Some("credentials"),
+    ..Kind::plain(
+        "consumers",
+        "consumer",
+        "consumer",
+        |rules, subject| -> BoxFuture<'_, _> { Box::pin(check(rules, subject)) },
+    )
+};
+
+/// Plugins that find a consumer by a key, and the field that holds it.
+const KEYS: &[(&str, &str)] = &[
+    ("key-auth", "key"),
+    ("basic-auth", "username"),
+    ("jwt-auth", "key"),
+    ("hmac-auth", "key_id"),
+    ("ldap-auth", "user_dn"),
+    ("ldap-auth-advanced", "user_dn"),
+];
+
+async fn check(rules: &Rules<'_>, subject: Subject<'_>) -> Result<(), String> {
+    let conf = subject.conf;
+    rules.schema("consumer", conf)?;
+    let name = conf
+        .get("username")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if subject.id.is_some_and(|id| id != name) {
+        return Err("wrong username".into());
+    }
+    check_plugins(rules, conf).await?;
+    check_keys(rules, conf, name, None).await?;
+    let (kind, words) = ("consumer_groups", "consumer group");
+    reference::follow(rules, conf, "group_id", kind, words).await?;
+    Ok(())
+}
+
+/// Checks plugins in the part that they have in consumers and credentials.
+pub(super) async fn check_plugins(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
+    let found = rules.plugins(conf, Purpose::Consumer).await;
+    found.map_err(|why| format!("invalid plugins configuration: {why}"))
+}
+
+/// Checks that no other consumer or credential has a key of this one. `credential` is the id where a credential is checked; a consumer may
+/// have the keys of its own credentials.
+pub(super) async fn check_keys(
+    rules: &Rules<'_>,
+    conf: &Value,
+    consumer: &str,
+    credential: Option<&str>,
+) -> Result<(), String> {
+    let Some(plugins) = conf.get("plugins").and_then(Value::as_object) else {
+        return Ok(());
+    };
+    let keys: Vec<(&str, &str, &str)> = KEYS
+        .iter()
+        .filter_map(|(plugin, field)| Some((*plugin, *field, key_in(plugins, plugin, field)?)))
+        .filter(|(_, _, key)| !is_secret_reference(key))
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let listing = rules.store.list("consumers/").await;
+    let listing = listing.map_err(|error| error.to_string())?;
+    for (plugin, field, key) in keys {
+        let written = Value::from(key).to_string();
+        let owner = listing
+            .entries
+            .iter()
+            // Most entries need not be read.
+            .filter(|entry| contains(&entry.value, written.as_bytes()))
+            .filter(|entry| has_key(entry, plugin, field, key))
+            .filter_map(Owner::of)
+            .find(|owner| !owner.is(consumer, credential));
+        if let Some(owner) = owner {
+            let owner = owner.words();
+            return Err(format!(
+                "duplicate {field} of plugin {plugin} found with {owner}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn key_in<'a>(plugins: &'a Map<String, Value>, plugin: &str, field: &str) -> Option<&'a str> {
+    plugins.get(plugin)?.get(field)?.as_str()
+}
+
+fn has_key(entry: &Entry, plugin: &str, field: &str, key: &str) -> bool {
+    let Ok(value) = serde_json::from_slice::<Value>(&entry.value) else {
+        return false;
+    };
+    let plugins = value.get("plugins").and_then(Value::as_object);
+    plugins.and_then(|plugins| key_in(plugins, plugin, field)) == Some(key)
+}
+
+/// Who holds a key.
+struct Owner<'a> {
+    consumer: &'a str,
+    credential: Option<&'a str>,
+}
+
+impl<'a> Owner<'a> {
+    fn of(entry: &'a Entry) -> Option<Self> {
+        let path = entry.key.strip_prefix("consumers/")?;
+        Some(match path.split_once("/credentials/") {
+            Some((consumer, credential)) => Self {
+                consumer,
+                credential: Some(credential),
+            },
+            None => Self {
+                consumer: path,
+                credential: None,
+            },
+        })
+    }
+
+    /// Whether it is the object that is checked, or belongs to the consumer that is.
+    fn is(&self, consumer: &str, credential: Option<&str>) -> bool {
+        self.consumer == consumer && (credential.is_none() || self.credential == credential)
+    }
+
+    fn words(&self) -> String {
+        let consumer = self.consumer;
+        match self.credential {
+            Some(id) => format!("credential: {id} of consumer: {consumer}"),
+            None => format!("consumer: {consumer}"),
+        }
+    }
+}
