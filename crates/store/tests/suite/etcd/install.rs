@@ -10,8 +10,9 @@ pub(crate) fn etcd() -> &'static Path {
     if path.exists() {
         return path;
     }
-    let lock = File::create(std::env::temp_dir().join("lockgate-install-etcd.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = File::create(std::env::temp_dir().join("lockgate-install-etcd.lock"))
+        .expect("a temporary file can be made");
+    lock.lock().expect("the file can be locked");
     if !path.exists() {
         apt_get(&["update"]);
         apt_get(&["install", "-y", "--no-install-recommends", "etcd-server"]);
