@@ -70,7 +70,8 @@ impl Pool {
     /// Keeps a connection on which the last exchange ended cleanly.
     #[inline]
     pub fn keep(&self, key: u64, connection: Connection, keep: Keep, now: u64) {
-        if connection.requests >= keep.requests || keep.size == 0 || !connection.stream.is_quiet() {
+        // Whether it is still quiet shows when it is taken, or in the next sweep.
+        if connection.requests >= keep.requests || keep.size == 0 {
             return;
         }
         let mut idle = self.idle.borrow_mut();

@@ -218,7 +218,12 @@ impl Call<'_> {
             let Bytes::Some(mut buffer) = bytes else {
                 return Err(Failure::Closed);
             };
-            let now = worker.clock.tick();
+            let now = if asked.is_upgrade {
+                // What a tunnel's node is measured by.
+                worker.clock.tick()
+            } else {
+                worker.lap()
+            };
             let is_complete = loop {
                 match exchange.response.feed(&mut buffer, asked) {
                     Ok(true) if exchange.response.is_interim() => {
@@ -310,8 +315,11 @@ impl Call<'_> {
         let mut is_armed = false;
         let read = deadline
             .guard(|context| {
-                let polled = poll_read(stream, context, &self.worker.buffers, Size::Large);
-                if let Poll::Ready(read) = polled {
+                // The request has just been sent: no buffer is taken to find that there is no answer yet.
+                if (is_armed || stream.poll_readable(context).is_ready())
+                    && let Poll::Ready(read) =
+                        poll_read(stream, context, &self.worker.buffers, Size::Large)
+                {
                     return Poll::Ready(read.map_err(Failure::Receive));
                 }
                 if *watches_client

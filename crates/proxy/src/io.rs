@@ -120,7 +120,12 @@ pub(crate) async fn read(
     let mut is_armed = false;
     let bytes = deadline
         .guard(|context| {
-            let polled = poll_read(stream, context, buffers, size);
+            // At first there is mostly nothing yet: no buffer is taken to find that out.
+            let polled = if !is_armed && stream.poll_readable(context).is_pending() {
+                Poll::Pending
+            } else {
+                poll_read(stream, context, buffers, size)
+            };
             if polled.is_pending() && !is_armed {
                 deadline.set(limit);
                 is_armed = true;

@@ -98,6 +98,16 @@ impl Worker {
         self.is_draining.get()
     }
 
+    /// A reading of the clock within a request: exact where it will be logged, else good to some milliseconds.
+    #[inline]
+    pub(crate) fn lap(&self) -> u64 {
+        if self.access_log.is_some() {
+            self.clock.tick()
+        } else {
+            self.clock.coarse()
+        }
+    }
+
     /// The newest snapshot. One relaxed load when nothing changed; the reference count is this thread's own.
     #[inline]
     pub(crate) fn snapshot(&self) -> Rc<Held> {
