@@ -1,7 +1,7 @@
 //! Finds `config.yaml` and reads it.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -115,8 +115,14 @@ fn find(flags: &Flags, profile: Option<String>) -> anyhow::Result<Option<PathBuf
         |profile| format!("config-{profile}.yaml"),
     );
     let path = below(&flags.prefix, &Path::new("conf").join(name));
-    // A profile that is asked for by name must be there: without it the Admin API would be open.
-    match (path.exists(), profile) {
+    // Neither a profile that is asked for by name nor a file that cannot be reached counts as none: without a file the Admin
+    // API asks for no key.
+    let is_there = match fs::symlink_metadata(&path) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    match (is_there, profile) {
         (true, _) => Ok(Some(path)),
         (false, Some(profile)) => bail!(
             "there is no {} for APISIX_PROFILE={profile}",

@@ -169,7 +169,7 @@ pub(crate) fn control(
 
 #[cfg(test)]
 mod tests {
-    use lockgate_model::boot::Boot;
+    use lockgate_model::boot::{Boot, File};
 
     use super::*;
 
@@ -207,6 +207,56 @@ mod tests {
         );
         let dns = dns(&configuration);
         assert_eq!(format!("{dns:?}"), format!("{:?}", DnsOptions::default()));
+    }
+
+    #[test]
+    fn every_option_of_the_workers_arrives() {
+        let text = "deployment: {role_traditional: {config_provider: embedded}}
+apisix:
+  enable_server_tokens: false
+  show_upstream_status_in_response_header: true
+  delete_uri_tail_slash: true
+  trusted_addresses: [10.0.0.0/8]
+nginx_config:
+  worker_processes: 3
+  worker_shutdown_timeout: 1s
+  http:
+    client_header_timeout: 2s
+    client_body_timeout: 3s
+    send_timeout: 4s
+    keepalive_timeout: 0
+    client_max_body_size: 5k
+    charset: 'off'
+    real_ip_from: [10.0.0.1]
+    real_ip_header: X-Real
+    real_ip_recursive: 'on'
+";
+        let file = Some(File { name: "", text });
+        let configuration = Configuration {
+            boot: Boot::read(file, &|_| None).expect("valid"),
+            ..defaults()
+        };
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        let expected = Options {
+            listen: listen.clone(),
+            workers: 3,
+            server: "APISIX".into(),
+            show_upstream_status: true,
+            delete_uri_tail_slash: true,
+            header_timeout: Duration::from_secs(2),
+            body_timeout: Duration::from_secs(3),
+            send_timeout: Duration::from_secs(4),
+            keepalive_timeout: Duration::ZERO,
+            max_body_bytes: 5120,
+            charset: None,
+            real_ip_from: vec!["10.0.0.1/32".parse().expect("network")],
+            real_ip_header: "x-real".into(),
+            real_ip_recursive: true,
+            trusted_addresses: vec!["10.0.0.0/8".parse().expect("network")],
+            drain_timeout: Duration::from_secs(1),
+        };
+        let options = proxy(&configuration, listen);
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
     }
 
     #[test]

@@ -125,6 +125,18 @@ fn a_file_that_is_asked_for_must_be_there() {
 }
 
 #[test]
+fn a_file_that_leads_nowhere_does_not_count_as_none() {
+    let prefix = tempfile::tempdir().expect("directory");
+    std::fs::create_dir(prefix.path().join("conf")).expect("made");
+    let path = prefix.path().join("conf/config.yaml");
+    std::os::unix::fs::symlink("nowhere", &path).expect("linked");
+    let mut process = Process::start(lockgate().arg("-p").arg(prefix.path()));
+    assert_eq!(process.end().code(), Some(1));
+    let expected = format!("lockgate: cannot read {}: No such file", path.display());
+    assert!(process.said.starts_with(&expected), "{}", process.said);
+}
+
+#[test]
 fn logs_that_cannot_be_written_are_named() {
     let prefix = tempfile::tempdir().expect("directory");
     let file = |http: &str| config(free_ports(), "k", http);
