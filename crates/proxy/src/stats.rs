@@ -13,7 +13,7 @@ pub(crate) struct Stats {
     panics: AtomicU64,
 }
 
-/// A reading of [`Stats`], or the sum of several.
+/// A reading of a worker's counters, or the sum of several.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Connections accepted since the start.
