@@ -283,6 +283,13 @@ impl Checker {
     }
 }
 
+impl Drop for Checker {
+    /// Lets the loops see that there is nothing left to probe.
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
 fn shown(target: &Target) -> CheckedNode {
     let word = target.word();
     CheckedNode {

@@ -364,3 +364,24 @@ async fn thousands_of_nodes_are_assigned_and_looked_at_quickly() {
     assert_eq!(bench.picks(&upstream, 3), [5000; 3]);
     assert_eq!(bench.shown().len(), 5000);
 }
+
+#[tokio::test]
+async fn the_loops_of_an_upstream_end_with_it() {
+    let bench = Bench::new();
+    // Neither side has probes: both loops wait for other settings.
+    let mut idle = stored("roundrobin", &[(1, 1, 0), (2, 1, 0)]);
+    idle["checks"] = json!({"active": {}});
+    let upstream = bench.compile(&idle, None);
+    bench.picks(&upstream, 1);
+    let changed = upstream.checker.as_ref().expect("checked").changed.clone();
+    tokio::task::yield_now().await;
+    drop(upstream);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        changed
+            .iter()
+            .all(|changed| Arc::strong_count(changed) == 1)
+    );
+}
