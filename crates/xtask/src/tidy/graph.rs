@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("net", &["schema", "expr", "router", "model"]),
     ("store", &["schema", "expr", "router", "model"]),
     ("http", &["net"]),
+    ("client", &["net"]),
     ("upstream", &["model", "http", "net", "expr"]),
     (
         "snapshot",
@@ -34,8 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "lockgate",
         &[
-            "schema", "expr", "router", "model", "net", "store", "http", "upstream", "snapshot",
-            "proxy", "admin",
+            "schema", "expr", "router", "model", "net", "store", "http", "client", "upstream",
+            "snapshot", "proxy", "admin",
         ],
     ),
     ("xtask", &[]),

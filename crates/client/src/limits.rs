@@ -1,0 +1,24 @@
+//! Bounds of the client where its owner sets none.
+
+use std::time::Duration;
+
+/// Longest for TCP and TLS together.
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// Longest for a whole call, from its begin to the last byte of the answer.
+pub(crate) const CALL: Duration = Duration::from_secs(15);
+
+/// Largest body of an answer, in bytes.
+pub(crate) const BODY_BYTES: usize = 16 << 20;
+
+/// Idle connections kept to one server.
+pub(crate) const IDLE_PER_SERVER: usize = 8;
+
+/// Idle connections kept to all servers together.
+pub(crate) const IDLE: usize = 128;
+
+/// How long an idle connection is kept; servers commonly close after a minute or more.
+pub(crate) const IDLE_TIME: Duration = Duration::from_secs(45);
+
+/// How long an idle connection may take to be ready: its task needs a turn after the answer before, and no more.
+pub(crate) const READY: Duration = Duration::from_millis(100);

@@ -1,0 +1,78 @@
+//! Idle connections.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{connect::Connection, limits, server::Server};
+
+/// Connections that wait for their next request, by server. What is too old or was closed goes when the pool is next used.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    per_server: usize,
+    idle_timeout: Duration,
+    idle: Mutex<HashMap<Server, Vec<Idle>>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(per_server: usize, idle_timeout: Duration) -> Self {
+        Self {
+            per_server,
+            idle_timeout,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The connection to a server that was used last, if one is left.
+    pub(crate) async fn take(&self, server: &Server) -> Option<Connection> {
+        loop {
+            let mut connection = self.pop(server)?;
+            let ready = tokio::time::timeout(limits::READY, connection.ready());
+            if ready.await.unwrap_or(false) {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn pop(&self, server: &Server) -> Option<Connection> {
+        let mut idle = self.lock();
+        self.sweep(&mut idle);
+        idle.get_mut(server)?.pop().map(|found| found.connection)
+    }
+
+    /// Keeps a connection whose answer was read to its end.
+    pub(crate) fn put(&self, server: Server, connection: Connection) {
+        let mut idle = self.lock();
+        self.sweep(&mut idle);
+        let total: usize = idle.values().map(Vec::len).sum();
+        if total >= limits::IDLE || connection.is_closed() {
+            return;
+        }
+        let kept = idle.entry(server).or_default();
+        if kept.len() < self.per_server {
+            let since = Instant::now();
+            kept.push(Idle { connection, since });
+        }
+    }
+
+    fn sweep(&self, idle: &mut HashMap<Server, Vec<Idle>>) {
+        idle.retain(|_, kept| {
+            kept.retain(|it| !it.connection.is_closed() && it.since.elapsed() < self.idle_timeout);
+            !kept.is_empty()
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Server, Vec<Idle>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
