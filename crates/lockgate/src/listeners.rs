@@ -7,19 +7,21 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use lockgate_model::boot::HttpListener;
-use lockgate_net::listen::{self, ListenError};
+use lockgate_net::listen::{self, ListenError, Sockets};
 use lockgate_proxy::StartError;
 use tokio::net::TcpListener;
 
 /// Binds the address of an API; `option` is where it comes from.
 pub(crate) fn bind(
+    sockets: &mut Sockets,
     address: Option<SocketAddr>,
     option: &str,
 ) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else {
         return Ok(None);
     };
-    let listener = listen::bind(address, false).map_err(|error| explain(&error, option))?;
+    let listener = sockets.alone(address);
+    let listener = listener.map_err(|error| explain(&error, option))?;
     let listener = listen::register(listener)
         .with_context(|| format!("cannot watch the listener on {address}"))?;
     Ok(Some(listener))

@@ -6,7 +6,9 @@
 mod admin_key;
 mod cli;
 mod configuration;
+mod control_plane;
 mod echo;
+mod generation;
 mod listeners;
 mod logs;
 mod process;

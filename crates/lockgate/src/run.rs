@@ -1,42 +1,24 @@
 //! The gateway from its start to its end.
 
-use std::{fmt::Write as _, future::Future, io, sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use lockgate_admin::{Admin, Control};
-use lockgate_proxy::{Phase, Workers};
-use lockgate_snapshot::{Compiler, Visible, Watcher};
-use lockgate_store::Store;
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use lockgate_proxy::AccessLog;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     admin_key,
     cli::Flags,
     configuration::Configuration,
-    listeners,
+    control_plane::API_LIMIT,
+    generation::Generation,
     logs::Logs,
     process::{self, PidFile},
     signals::{Request, Signals},
-    store, wiring,
 };
 
 /// Threads for everything that is not traffic: both APIs, the watch, compiling, name resolution.
 const CONTROL_THREADS: usize = 2;
-
-/// Pause between two looks at whether the workers have ended, once they were told to.
-const END_POLL: Duration = Duration::from_millis(10);
-
-/// The same while they are to run: nothing but a failure ends them.
-const RUN_POLL: Duration = Duration::from_secs(1);
-
-/// How long workers may take to end at once; they need far less unless the machine stands still.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long requests to the APIs that were begun may take at the end.
-const API_LIMIT: Duration = Duration::from_secs(1);
 
 /// `lockgate test`: says whether the gateway would start.
 pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
@@ -53,8 +35,8 @@ pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
 /// Runs the gateway until a signal ends it.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let configuration = Configuration::read(flags)?;
-    let logs = Logs::open(&configuration)?;
-    let outcome = run_logged(configuration, &logs);
+    let mut logs = Logs::open(&configuration)?;
+    let outcome = run_logged(flags, configuration, &mut logs);
     if let Err(error) = &outcome {
         logs.give_up(error);
     }
@@ -62,22 +44,29 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     outcome
 }
 
-fn run_logged(mut configuration: Configuration, logs: &Logs) -> anyhow::Result<()> {
-    report(&configuration);
-    admin_key::make_missing(&mut configuration)?;
-    process::raise_open_files(&configuration.boot.config.nginx_config);
+fn run_logged(flags: &Flags, configuration: Configuration, logs: &mut Logs) -> anyhow::Result<()> {
+    let prepared = prepare(configuration, logs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot start the control threads")?;
-    let outcome = runtime.block_on(async {
-        let store = store::open(&configuration).await?;
-        serve(&configuration, logs, store).await
-    });
+    let outcome = runtime.block_on(serve(flags, prepared, logs));
     runtime.shutdown_timeout(API_LIMIT);
     outcome
+}
+
+/// Makes what a configuration needs beside a generation, and says what is to be said of it.
+fn prepare(
+    mut configuration: Configuration,
+    logs: &mut Logs,
+) -> anyhow::Result<(Configuration, Option<Arc<AccessLog>>)> {
+    report(&configuration);
+    admin_key::make_missing(&mut configuration)?;
+    process::raise_open_files(&configuration.boot.config.nginx_config);
+    let access_log = logs.access(&configuration)?;
+    Ok((configuration, access_log))
 }
 
 /// Says what whoever starts the gateway should know.
@@ -108,162 +97,132 @@ fn report(configuration: &Configuration) {
 
 /// Starts everything, and ends it.
 async fn serve(
-    configuration: &Configuration,
-    logs: &Logs,
-    store: Arc<dyn Store>,
+    flags: &Flags,
+    (configuration, access_log): (Configuration, Option<Arc<AccessLog>>),
+    logs: &mut Logs,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let settings = wiring::compiler(configuration);
-    let registry = settings.upstream.registry.clone();
-    let compiler = Compiler::new(settings);
-    let watcher = Watcher::start(store.clone(), compiler)
-        .await
-        .context("cannot read the store")?;
-    let bound = &configuration.boot.listeners;
-    let admin = listeners::bind(bound.admin, "deployment.admin.admin_listen")?;
-    let control = listeners::bind(bound.control, "apisix.control")?;
-    let options = wiring::proxy(configuration, listeners::reachable(&bound.http));
-    let workers = Workers::start(options, watcher.published(), logs.access())
-        .map_err(listeners::explain_start)?;
-
-    let mut control_plane = ControlPlane::new();
-    if let Some(listener) = admin {
-        let store = Arc::new(Visible::new(store.clone(), watcher.status()));
-        let admin = Arc::new(Admin::new(wiring::admin(configuration), store));
-        control_plane.serve(
-            "the Admin API",
-            admin.serve(listener, control_plane.stopped()),
-        );
-    }
-    if let Some(listener) = control {
-        let control = Arc::new(Control::new(wiring::control(
-            configuration,
-            store,
-            watcher.status(),
-            registry,
-        )));
-        control_plane.serve(
-            "the control API",
-            control.serve(listener, control_plane.stopped()),
-        );
-    }
-    control_plane.watch(watcher);
-
-    let pid_file = PidFile::write(configuration.below_prefix("logs/nginx.pid"));
-    tracing::info!(
-        proxy = listeners::names(workers.addresses().iter().copied()),
-        admin = listeners::names(bound.admin),
-        control = listeners::names(bound.control),
-        "the gateway runs"
-    );
-    if configuration.file.is_some() {
+    let pid_path = configuration.below_prefix("logs/nginx.pid");
+    let has_file = configuration.file.is_some();
+    let generation = tokio::select! {
+        generation = Generation::start(configuration, access_log, None) => generation?,
+        _ = signals.end() => {
+            tracing::info!("the gateway ends before it has begun");
+            return Ok(());
+        }
+    };
+    let pid_file = PidFile::write(pid_path);
+    generation.announce("the gateway runs");
+    if has_file {
         logs.end_echo();
     }
-    let outcome = obey(&mut signals, &workers, &control_plane, logs).await;
-    control_plane.end().await;
-    if workers.are_done() {
-        workers.join();
-    }
+    let gateway = Gateway {
+        flags,
+        logs,
+        generation,
+        retired: JoinSet::new(),
+        stop: watch::Sender::new(false),
+    };
+    let outcome = gateway.obey(&mut signals).await;
     drop(pid_file);
     tracing::info!("the gateway has ended");
     outcome
 }
 
-/// Does what signals ask for until the workers have ended.
-async fn obey(
-    signals: &mut Signals,
-    workers: &Workers,
-    control_plane: &ControlPlane,
-    logs: &Logs,
-) -> anyhow::Result<()> {
-    let mut is_draining = false;
-    loop {
-        let request = tokio::select! {
-            request = signals.next() => request,
-            () = ended(workers, if is_draining { END_POLL } else { RUN_POLL }) => break,
-        };
-        match request {
-            Request::ReopenLogs => logs.reopen(),
-            Request::Reload => {
-                tracing::warn!("config.yaml is read at start only: restart to change it");
-            }
-            Request::Quit => {
-                tracing::info!("the gateway ends when the requests that were begun are done");
-                is_draining = true;
-                control_plane.stop();
-                workers.enter(Phase::Drain);
-            }
-            Request::Stop => {
-                tracing::info!("the gateway ends");
-                workers.enter(Phase::Stop);
-                let _late = tokio::time::timeout(STOP_LIMIT, ended(workers, END_POLL)).await;
-                return Ok(());
-            }
-        }
-    }
-    if !is_draining {
-        bail!("every worker has ended by itself");
-    }
-    Ok(())
-}
-
-async fn ended(workers: &Workers, pause: Duration) {
-    while !workers.are_done() {
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// The tasks that are not traffic.
-struct ControlPlane {
+/// What serves, and what has been replaced and still ends.
+struct Gateway<'a> {
+    flags: &'a Flags,
+    logs: &'a mut Logs,
+    generation: Generation,
+    retired: JoinSet<()>,
+    /// Cuts short what still ends.
     stop: watch::Sender<bool>,
-    apis: JoinSet<()>,
-    watching: Option<JoinHandle<()>>,
 }
 
-impl ControlPlane {
-    fn new() -> Self {
-        Self {
-            stop: watch::Sender::new(false),
-            apis: JoinSet::new(),
-            watching: None,
-        }
-    }
-
-    /// Resolves when the APIs are to end.
-    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stopped = self.stop.subscribe();
-        async move {
-            // A sender that is gone has stopped.
-            let _gone = stopped.wait_for(|is_stopped| *is_stopped).await;
-        }
-    }
-
-    fn serve(
-        &mut self,
-        name: &'static str,
-        serving: impl Future<Output = io::Result<()>> + Send + 'static,
-    ) {
-        self.apis.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "{name} cannot be served any more");
+impl Gateway<'_> {
+    /// Does what signals ask for until the end.
+    async fn obey(mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        let mut asked = None;
+        loop {
+            let request = if let Some(request) = asked.take() {
+                request
+            } else {
+                tokio::select! {
+                    request = signals.next() => request,
+                    () = self.generation.failed() => bail!("every worker has ended by itself"),
+                }
+            };
+            // Those that have ended need no look any more.
+            while self.retired.try_join_next().is_some() {}
+            match request {
+                Request::ReopenLogs => self.logs.reopen(),
+                Request::Reload => asked = self.reload(signals).await,
+                Request::Quit => {
+                    tracing::info!("the gateway ends when the requests that were begun are done");
+                    self.quit(signals).await;
+                    break;
+                }
+                Request::Stop => {
+                    tracing::info!("the gateway ends");
+                    break;
+                }
             }
-        });
-    }
-
-    fn watch(&mut self, watcher: Watcher) {
-        self.watching = Some(tokio::spawn(watcher.run()));
-    }
-
-    fn stop(&self) {
+        }
         self.stop.send_replace(true);
+        self.generation.stop().await;
+        while self.retired.join_next().await.is_some() {}
+        Ok(())
     }
 
-    async fn end(mut self) {
-        self.stop();
-        let answered = async { while self.apis.join_next().await.is_some() {} };
-        let _late = tokio::time::timeout(API_LIMIT, answered).await;
-        if let Some(watching) = self.watching {
-            watching.abort();
+    /// Puts the configuration as it is in its file in force, or says why not. A request to end the process goes before, and is
+    /// returned.
+    async fn reload(&mut self, signals: &mut Signals) -> Option<Request> {
+        let read = Configuration::read(self.flags);
+        let next = match read.and_then(|configuration| prepare(configuration, self.logs)) {
+            Ok((configuration, access_log)) => tokio::select! {
+                next = Generation::start(configuration, access_log, Some(&self.generation)) => next,
+                request = signals.end() => return Some(request),
+            },
+            Err(error) => Err(error),
+        };
+        match next {
+            Ok(next) => {
+                next.announce("the configuration was read anew");
+                self.logs.follow(next.configuration());
+                let old = std::mem::replace(&mut self.generation, next);
+                let mut stop = self.stop.subscribe();
+                self.retired.spawn(old.hand_over(async move {
+                    // A sender that is gone has stopped.
+                    let _gone = stop.wait_for(|is_stopped| *is_stopped).await;
+                }));
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::error!(
+                    reason,
+                    "the configuration is not read anew: the old one stays in force"
+                );
+            }
+        }
+        None
+    }
+
+    /// Lets everything finish, until a request to stop.
+    async fn quit(&mut self, signals: &mut Signals) {
+        let drained = async {
+            self.generation.drain().await;
+            while self.retired.join_next().await.is_some() {}
+        };
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                () = &mut drained => return,
+                request = signals.next() => match request {
+                    Request::Stop => return,
+                    Request::ReopenLogs => self.logs.reopen(),
+                    Request::Quit | Request::Reload => {}
+                },
+            }
         }
     }
 }

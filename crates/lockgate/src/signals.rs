@@ -37,6 +37,15 @@ impl Signals {
         })
     }
 
+    /// Waits for one that ends the process. The others go on waiting for [`Self::next`].
+    pub(crate) async fn end(&mut self) -> Request {
+        tokio::select! {
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.quit.recv() => Request::Quit,
+        }
+    }
+
     /// Waits for the next.
     pub(crate) async fn next(&mut self) -> Request {
         tokio::select! {

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
-use lockgate_model::boot::Provider;
+use lockgate_model::boot::{self, Provider};
 use lockgate_net::tls::{ClientTls, client_config};
 use lockgate_store::{Credentials, Embedded, EmbeddedOptions, Etcd, EtcdOptions, Store};
 
@@ -17,6 +17,30 @@ pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Arc<dy
     }
     let path = configuration.below_prefix("data/store.redb");
     Ok(Arc::new(Embedded::open(path, EmbeddedOptions::default())?))
+}
+
+/// All that a store is opened with: two configurations for which it is the same can share one that is open.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Identity {
+    provider: Provider,
+    etcd: boot::Etcd,
+    /// With what is in its files, which may be replaced.
+    etcd_tls: Option<ClientTls>,
+}
+
+impl Identity {
+    /// The identity of what [`open`] opens.
+    pub(crate) fn of(configuration: &Configuration) -> anyhow::Result<Self> {
+        let deployment = &configuration.boot.config.deployment;
+        let provider = deployment.provider();
+        let is_etcd = provider == Provider::Etcd;
+        let etcd_tls = is_etcd.then(|| etcd_tls(configuration)).transpose()?;
+        Ok(Self {
+            provider,
+            etcd: deployment.etcd.clone(),
+            etcd_tls,
+        })
+    }
 }
 
 async fn etcd(configuration: &Configuration) -> anyhow::Result<Etcd> {

@@ -69,8 +69,25 @@ pub(crate) fn access_log(configuration: &Configuration) -> Option<LogOptions> {
     })
 }
 
+/// What is known of nodes: what was known `before`, unless health checks were switched on or off.
+pub(crate) fn registry(
+    configuration: &Configuration,
+    before: Option<(&Configuration, &Registry)>,
+) -> Registry {
+    let checks_health = |configuration: &Configuration| {
+        let apisix = &configuration.boot.config.apisix;
+        !apisix.disable_upstream_healthcheck
+    };
+    match before {
+        Some((before, registry)) if checks_health(before) == checks_health(configuration) => {
+            registry.clone()
+        }
+        _ => Registry::new(checks_health(configuration)),
+    }
+}
+
 /// What the compiler is told.
-pub(crate) fn compiler(configuration: &Configuration) -> Settings {
+pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Settings {
     let defaults = &configuration.boot.config.nginx_config.http.upstream;
     Settings {
         router: match configuration.boot.config.apisix.router.http {
@@ -87,13 +104,7 @@ pub(crate) fn compiler(configuration: &Configuration) -> Settings {
             },
             workers: workers(configuration),
             trusted: configuration.trusted(),
-            registry: Registry::new(
-                !configuration
-                    .boot
-                    .config
-                    .apisix
-                    .disable_upstream_healthcheck,
-            ),
+            registry,
         },
     }
 }
@@ -196,7 +207,7 @@ mod tests {
             (lockgate_proxy::DEFAULT_FORMAT, 16384)
         );
         assert_eq!(log.path, std::path::Path::new("p/logs/access.log"));
-        let settings = compiler(&configuration);
+        let settings = compiler(&configuration, registry(&configuration, None));
         assert_eq!(
             format!("{:?}", settings.upstream.defaults),
             format!("{:?}", Defaults::default())

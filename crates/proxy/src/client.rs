@@ -99,7 +99,7 @@ async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
         if unread.is_none() {
             let limit = if client.requests.get() == 0 {
                 worker.options().header_timeout
-            } else if worker.is_draining() {
+            } else if worker.closes_idle() {
                 return After::Close;
             } else {
                 worker.options().keepalive_timeout
@@ -296,7 +296,10 @@ mod tests {
         sync::Arc,
     };
 
-    use lockgate_net::dns::{DnsOptions, Resolver};
+    use lockgate_net::{
+        dns::{DnsOptions, Resolver},
+        listen::Sockets,
+    };
     use lockgate_router::Mode;
     use lockgate_snapshot::{Compiler, Published, Settings};
     use lockgate_upstream::{Compile, Defaults, Registry};
@@ -321,7 +324,9 @@ mod tests {
             ..Options::default()
         };
         let published = Arc::new(Published::new(compiler.snapshot()));
-        let workers = Workers::start(options, published, None).expect("workers");
+        let mut sockets = Sockets::default();
+        let bound = Workers::bind(options, &mut sockets).expect("bound");
+        let workers = bound.start(published, None).expect("workers");
         let address = workers.addresses()[0];
         let ask = |path: &str| {
             let mut stream = TcpStream::connect(address).expect("connected");

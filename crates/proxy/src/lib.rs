@@ -1,6 +1,6 @@
 //! Workers, and the life of a request in them.
 //!
-//! Knows no plugin by name, writes no configuration, reads only the snapshot. Start at [`Workers::start`], then
+//! Knows no plugin by name, writes no configuration, reads only the snapshot. Start at [`Workers::bind`], then
 //! `client.rs` (a connection) and `request.rs` (a request, as a table).
 
 mod access_log;
@@ -30,4 +30,4 @@ pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions};
 pub use options::Options;
 pub use stats::Counts;
 pub use worker::Phase;
-pub use workers::{StartError, Workers};
+pub use workers::{BoundWorkers, StartError, Workers};

@@ -23,6 +23,13 @@ pub(crate) const LINGER_TOTAL: Duration = Duration::from_secs(30);
 /// Pause of a listener when the process has no file descriptor left; nginx's `accept_mutex_delay`.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long connections that are idle may bring another request after their worker was told to hand over. A client that sends
+/// one at that very moment gets its answer; one that waits longer loses an idle connection, as it may at any time.
+pub(crate) const HAND_OVER: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at whether all connections of a worker that drains have ended.
+pub(crate) const DRAIN_POLL: Duration = Duration::from_millis(20);
+
 /// Idle exchanges a worker keeps for reuse.
 pub(crate) const EXCHANGES: usize = 256;
 

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use lockgate_http::pool::Pool;
@@ -36,10 +37,24 @@ pub enum Phase {
     /// Serve.
     #[default]
     Run,
+    /// Accept nothing more, for others do; finish what was begun, answer what comes on connections that are open, and close
+    /// them.
+    HandOver,
     /// Accept nothing more, finish what was begun.
     Drain,
     /// End at once.
     Stop,
+}
+
+/// What becomes of connections after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// They are kept.
+    Yes,
+    /// Responses announce their end; those whose last response did not may still bring a request.
+    ForOneMore,
+    /// They are closed.
+    No,
 }
 
 /// What all workers are given.
@@ -68,7 +83,7 @@ pub(crate) struct Worker {
     )]
     exchanges: RefCell<Vec<Box<Exchange>>>,
     snapshot: RefCell<(u64, Rc<Held>)>,
-    is_draining: Cell<bool>,
+    kept: Cell<Kept>,
     ids: Cell<u64>,
     seed: std::hash::RandomState,
 }
@@ -92,10 +107,16 @@ impl Worker {
         &self.shared.options
     }
 
-    /// Whether new requests on old connections are no longer wanted.
+    /// Whether responses announce the end of their connection.
     #[inline]
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.get()
+        self.kept.get() != Kept::Yes
+    }
+
+    /// Whether a connection that is idle is closed.
+    #[inline]
+    pub(crate) fn closes_idle(&self) -> bool {
+        self.kept.get() == Kept::No
     }
 
     /// A reading of the clock within a request: exact where it will be logged, else good to some milliseconds.
@@ -188,7 +209,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
             access_log: start.access_log,
             exchanges: RefCell::default(),
             snapshot: RefCell::new((version, snapshot)),
-            is_draining: Cell::new(false),
+            kept: Cell::new(Kept::Yes),
             ids: Cell::new(0),
             seed: std::hash::RandomState::new(),
         });
@@ -214,21 +235,25 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         for task in &accepting {
             task.abort();
         }
-        if wanted == Phase::Drain {
-            drain(&worker, &mut phase).await;
+        match wanted {
+            Phase::HandOver => drain(&worker, &mut phase, limits::HAND_OVER).await,
+            Phase::Drain => drain(&worker, &mut phase, Duration::ZERO).await,
+            Phase::Run | Phase::Stop => {}
         }
         Ok(())
     })
 }
 
-/// Waits until every connection has ended, the time is up, or a stop is asked for.
-async fn drain(worker: &Rc<Worker>, phase: &mut watch::Receiver<Phase>) {
-    worker.is_draining.set(true);
-    worker.deadlines.expire_idle();
+/// Waits until every connection has ended, the time is up, or a stop is asked for. Those that are idle may bring another request
+/// for `patience`.
+async fn drain(worker: &Rc<Worker>, phase: &mut watch::Receiver<Phase>, patience: Duration) {
+    worker.kept.set(Kept::ForOneMore);
     let emptied = async {
-        while worker.stats.read().open > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        // Who is told of nothing yet and sends a request just then would find the connection closed.
+        let _still_open = tokio::time::timeout(patience, empty(worker)).await;
+        worker.kept.set(Kept::No);
+        worker.deadlines.expire_idle();
+        empty(worker).await;
     };
     tokio::select! {
         () = emptied => {}
@@ -236,6 +261,13 @@ async fn drain(worker: &Rc<Worker>, phase: &mut watch::Receiver<Phase>) {
             tracing::warn!(worker = worker.id, open = worker.stats.read().open, "connections are cut: draining took too long");
         }
         _ = phase.wait_for(|phase| *phase == Phase::Stop) => {}
+    }
+}
+
+/// Waits until every connection has ended.
+async fn empty(worker: &Worker) {
+    while worker.stats.read().open > 0 {
+        tokio::time::sleep(limits::DRAIN_POLL).await;
     }
 }
 

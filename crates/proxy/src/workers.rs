@@ -7,7 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use lockgate_net::listen::{self, ListenError};
+use lockgate_net::listen::{ListenError, Sockets};
 use lockgate_snapshot::Published;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -30,53 +30,38 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// Running workers. Dropping them stops them.
+/// Workers that do not run yet; connections wait for them.
 #[derive(Debug)]
-pub struct Workers {
-    phase: watch::Sender<Phase>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    stats: Vec<Arc<Stats>>,
+pub struct BoundWorkers {
+    options: Options,
     addresses: Vec<SocketAddr>,
+    /// By worker.
+    listeners: Vec<Vec<std::net::TcpListener>>,
 }
 
-impl Workers {
-    /// Binds every address for every worker, then starts them. Nothing runs when one of them fails.
+impl BoundWorkers {
+    /// Starts them. Nothing runs when one of them fails.
     ///
     /// # Errors
-    /// See [`StartError`].
+    /// The system gives no thread.
     pub fn start(
-        options: Options,
+        self,
         published: Arc<Published>,
         access_log: Option<&access_log::AccessLog>,
-    ) -> Result<Self, StartError> {
-        for address in options.listen.iter().filter(|address| address.port() != 0) {
-            listen::check_free(*address)?;
-        }
-        let mut listeners = Vec::new();
-        // A port that the system chose for the first worker is every worker's.
-        let mut addresses = options.listen.clone();
-        for _ in 0..options.workers {
-            let mut bound = Vec::new();
-            for address in &mut addresses {
-                let listener = listen::bind(*address, true)?;
-                address.set_port(listener.local_addr().map_or(0, |local| local.port()));
-                bound.push(listener);
-            }
-            listeners.push(bound);
-        }
+    ) -> Result<Workers, StartError> {
         let shared = Arc::new(Shared {
-            options,
+            options: self.options,
             published,
             connections: AtomicU64::new(0),
         });
         let (phase, _) = watch::channel(Phase::Run);
-        let mut workers = Self {
+        let mut workers = Workers {
             phase,
             threads: Vec::new(),
             stats: Vec::new(),
-            addresses,
+            addresses: self.addresses,
         };
-        for (id, listeners) in listeners.into_iter().enumerate() {
+        for (id, listeners) in self.listeners.into_iter().enumerate() {
             let stats = Arc::new(Stats::default());
             let start = Start {
                 id,
@@ -94,6 +79,39 @@ impl Workers {
             workers.stats.push(stats);
         }
         Ok(workers)
+    }
+}
+
+/// Running workers. Dropping them stops them.
+#[derive(Debug)]
+pub struct Workers {
+    phase: watch::Sender<Phase>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    stats: Vec<Arc<Stats>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Workers {
+    /// Binds every address for every worker, with what `sockets` has of workers before.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub fn bind(options: Options, sockets: &mut Sockets) -> Result<BoundWorkers, StartError> {
+        let mut addresses = Vec::new();
+        let mut listeners: Vec<Vec<_>> = Vec::new();
+        listeners.resize_with(options.workers, Vec::new);
+        for address in &options.listen {
+            let (address, shares) = sockets.shared(*address, options.workers)?;
+            addresses.push(address);
+            for (listeners, share) in listeners.iter_mut().zip(shares) {
+                listeners.extend(share);
+            }
+        }
+        Ok(BoundWorkers {
+            options,
+            addresses,
+            listeners,
+        })
     }
 
     /// Where the workers listen, in the order of [`Options::listen`].

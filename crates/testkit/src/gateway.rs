@@ -9,7 +9,10 @@ use std::{
 };
 
 use lockgate_model::health::CheckedUpstream;
-use lockgate_net::dns::{DnsOptions, Resolver};
+use lockgate_net::{
+    dns::{DnsOptions, Resolver},
+    listen::Sockets,
+};
 use lockgate_proxy::{
     AccessLog, Counts, DEFAULT_FORMAT, Escape, LogOptions, Options, Phase, Workers,
 };
@@ -136,7 +139,11 @@ impl Setup {
         let published = Arc::new(Published::new(compiler.snapshot()));
         let (log, lines) = open_log(self.log_format, self.log_escape, self.log_buffer_bytes);
         self.options.listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
-        let workers = Workers::start(self.options, published.clone(), is_logging.then_some(&log))
+        let log_of_workers = is_logging.then_some(&log);
+        let mut sockets = Sockets::default();
+        let bound = Workers::bind(self.options, &mut sockets).expect("bound");
+        let workers = bound
+            .start(published.clone(), log_of_workers)
             .expect("workers");
         let address = workers.addresses().first().copied();
         let gateway = Gateway {

@@ -78,26 +78,29 @@ impl Registry {
         self.inner.checks_health
     }
 
-    /// The checker of an upstream, which goes on with these settings where there was one before.
+    /// The checker of an upstream, which goes on with these settings where there was one before, be it for another compiler.
     pub(crate) fn checker(
         &self,
         key: &Arc<str>,
         settings: Settings,
         previous: Option<&Arc<Checker>>,
     ) -> Checking {
-        if let Some(checker) = previous.filter(|checker| !checker.is_retired()) {
-            checker.change(settings);
-            return Checking {
-                generation: checker.next_generation(),
-                checker: checker.clone(),
-            };
-        }
-        let checker = Arc::new(Checker::new(key, settings, self.inner.permits.clone()));
         let mut checkers = self
             .inner
             .checkers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let previous = previous
+            .cloned()
+            .or_else(|| checkers.get(key).and_then(Weak::upgrade));
+        if let Some(checker) = previous.filter(|checker| !checker.is_retired()) {
+            checker.change(settings);
+            return Checking {
+                generation: checker.next_generation(),
+                checker,
+            };
+        }
+        let checker = Arc::new(Checker::new(key, settings, self.inner.permits.clone()));
         checkers.retain(|_, checker| checker.strong_count() > 0);
         checkers.insert(key.clone(), Arc::downgrade(&checker));
         Checking {

@@ -6,7 +6,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{self, SyncSender},
     },
@@ -15,9 +15,16 @@ use std::{
 use anyhow::Context as _;
 use lockgate_model::boot::Level;
 use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::{Context, SubscriberExt as _},
+    reload,
+};
 
-use super::{line, writer::Writer};
+use super::{
+    line,
+    writer::{Output, Writer},
+};
 
 /// Lines that wait for the disk; beyond it they are dropped.
 const QUEUE: usize = 4096;
@@ -26,7 +33,7 @@ const QUEUE: usize = 4096;
 const OWN: &str = "lockgate";
 
 /// Where to log.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// Into a file.
     File(PathBuf),
@@ -40,12 +47,15 @@ pub(super) struct ErrorLog {
     queue: SyncSender<Message>,
     dropped: Arc<AtomicU64>,
     is_echoed: Arc<AtomicBool>,
+    /// Changes the finest level that is written; `None` until the log is installed.
+    lines: OnceLock<reload::Handle<Lines, Registry>>,
 }
 
 /// What the writing thread is told.
 pub(super) enum Message {
     Line(String),
     Reopen,
+    MoveTo(Output),
     Flush(SyncSender<()>),
 }
 
@@ -63,15 +73,18 @@ impl ErrorLog {
             queue,
             dropped,
             is_echoed,
+            lines: OnceLock::new(),
         })
     }
 
     /// Makes this the log of the whole process, for lines of `level` and above.
     pub(super) fn install(&self, level: Level) -> anyhow::Result<()> {
-        let layer = Lines {
+        let (layer, lines) = reload::Layer::new(Lines {
             log: self.clone(),
             level: finest(level),
-        };
+        });
+        // Installed once, or the next line fails.
+        let _second = self.lines.set(lines);
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::set_global_default(subscriber)
             .context("the error log is open already")?;
@@ -91,6 +104,21 @@ impl ErrorLog {
         // What was said until here is still echoed.
         self.flush();
         self.is_echoed.store(false, Relaxed);
+    }
+
+    /// Writes lines of `level` and above from here on.
+    pub(super) fn set_level(&self, level: Level) {
+        if let Some(lines) = self.lines.get() {
+            // The handle is that of the process's subscriber, which is never gone.
+            let _gone = lines.modify(|lines| lines.level = finest(level));
+        }
+    }
+
+    /// Writes to another place from here on.
+    pub(super) fn move_to(&self, target: Target) -> anyhow::Result<()> {
+        let output = Output::open(target)?;
+        let sent = self.queue.send(Message::MoveTo(output));
+        sent.ok().context("nobody writes the error log any more")
     }
 
     /// Closes the file and opens its path anew (SIGUSR1).
@@ -127,6 +155,7 @@ fn finest(level: Level) -> LevelFilter {
 }
 
 /// From events to lines.
+#[derive(Debug)]
 struct Lines {
     log: ErrorLog,
     level: LevelFilter,
@@ -230,6 +259,7 @@ mod tests {
             queue,
             dropped: Arc::default(),
             is_echoed: Arc::default(),
+            lines: OnceLock::new(),
         };
         for line in ["a\n", "b\n", "c\n"] {
             log.write(line.to_owned());

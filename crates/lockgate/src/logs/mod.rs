@@ -4,10 +4,10 @@ mod error;
 mod line;
 mod writer;
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
-use lockgate_proxy::AccessLog;
+use lockgate_proxy::{AccessLog, LogOptions};
 
 use self::error::{ErrorLog, Target};
 use crate::{configuration::Configuration, wiring};
@@ -16,40 +16,60 @@ use crate::{configuration::Configuration, wiring};
 #[derive(Debug)]
 pub(crate) struct Logs {
     error: ErrorLog,
-    access: Option<AccessLog>,
-    /// Whether errors have a file of their own.
-    has_file: bool,
+    target: Target,
+    /// The newest is the one in force; those before may still be written to by workers that have been replaced.
+    access: Vec<(LogOptions, Arc<AccessLog>)>,
 }
 
 impl Logs {
-    /// Opens both, and makes the error log that of the whole process. Errors go to the standard error stream as well until
+    /// Opens the error log and makes it that of the whole process. Errors go to the standard error stream as well until
     /// [`Self::end_echo`], so that whoever starts the gateway sees them.
     pub(crate) fn open(configuration: &Configuration) -> anyhow::Result<Self> {
         let directory = configuration.below_prefix("logs");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make the directory {}", directory.display()))?;
-        let nginx = &configuration.boot.config.nginx_config;
-        let has_file = !nginx.logs_to_stderr();
-        let target = if has_file {
-            Target::File(configuration.below_prefix(&nginx.error_log))
-        } else {
-            Target::Stderr
-        };
-        let error = ErrorLog::open(target)?;
-        error.install(nginx.error_log_level)?;
-        let access = wiring::access_log(configuration)
-            .map(AccessLog::open)
-            .transpose()?;
+        let target = target(configuration);
+        let error = ErrorLog::open(target.clone())?;
+        error.install(configuration.boot.config.nginx_config.error_log_level)?;
         Ok(Self {
             error,
-            access,
-            has_file,
+            target,
+            access: Vec::new(),
         })
     }
 
-    /// The log of requests, where there is one.
-    pub(crate) fn access(&self) -> Option<&AccessLog> {
-        self.access.as_ref()
+    /// The log of requests that a configuration asks for: the one that is open, where nothing about it differs.
+    pub(crate) fn access(
+        &mut self,
+        configuration: &Configuration,
+    ) -> anyhow::Result<Option<Arc<AccessLog>>> {
+        // Nobody else has those that no worker writes to any more.
+        self.access.retain(|(_, log)| Arc::strong_count(log) > 1);
+        let Some(options) = wiring::access_log(configuration) else {
+            return Ok(None);
+        };
+        if let Some((_, open)) = self.access.iter().find(|(same, _)| *same == options) {
+            return Ok(Some(open.clone()));
+        }
+        let log = Arc::new(AccessLog::open(options.clone())?);
+        self.access.push((options, log.clone()));
+        Ok(Some(log))
+    }
+
+    /// Logs errors where and as far as a configuration says from here on.
+    pub(crate) fn follow(&mut self, configuration: &Configuration) {
+        let target = target(configuration);
+        if self.target != target {
+            match self.error.move_to(target.clone()) {
+                Ok(()) => self.target = target,
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    tracing::error!(reason, "the error log stays where it is");
+                }
+            }
+        }
+        self.error
+            .set_level(configuration.boot.config.nginx_config.error_log_level);
     }
 
     /// Writes errors to their file alone from here on.
@@ -59,7 +79,7 @@ impl Logs {
 
     /// Writes down why the gateway does not run, which its caller prints.
     pub(crate) fn give_up(&self, reason: &anyhow::Error) {
-        if self.has_file {
+        if self.target != Target::Stderr {
             self.end_echo();
             tracing::error!(reason = format!("{reason:#}"), "the gateway does not run");
         }
@@ -68,7 +88,7 @@ impl Logs {
     /// Closes the files and opens their paths anew.
     pub(crate) fn reopen(&self) {
         self.error.reopen();
-        if let Some(access) = &self.access {
+        for (_, access) in &self.access {
             access.reopen();
         }
         tracing::info!("the logs were opened anew");
@@ -76,7 +96,7 @@ impl Logs {
 
     /// Waits until everything is written.
     pub(crate) fn flush(&self) {
-        if let Some(access) = &self.access {
+        for (_, access) in &self.access {
             access.flush();
             let dropped = access.dropped();
             if dropped > 0 {
@@ -87,5 +107,15 @@ impl Logs {
             }
         }
         self.error.flush();
+    }
+}
+
+/// Where errors go.
+fn target(configuration: &Configuration) -> Target {
+    let nginx = &configuration.boot.config.nginx_config;
+    if nginx.logs_to_stderr() {
+        Target::Stderr
+    } else {
+        Target::File(configuration.below_prefix(&nginx.error_log))
     }
 }

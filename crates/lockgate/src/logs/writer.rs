@@ -18,10 +18,25 @@ use super::{
     line,
 };
 
-/// The file behind the log.
+/// What lines are written to: a file, or the standard error stream alone.
+#[derive(Debug)]
+pub(super) struct Output(Option<(PathBuf, File)>);
+
+impl Output {
+    /// Opens it.
+    pub(super) fn open(target: Target) -> anyhow::Result<Self> {
+        let Target::File(path) = target else {
+            return Ok(Self(None));
+        };
+        let file = append(&path)
+            .with_context(|| format!("cannot open the error log {}", path.display()))?;
+        Ok(Self(Some((path, file))))
+    }
+}
+
+/// The thread's own.
 pub(super) struct Writer {
-    /// `None` for the standard error stream alone.
-    file: Option<(PathBuf, File)>,
+    output: Output,
     dropped: Arc<AtomicU64>,
     is_echoed: Arc<AtomicBool>,
 }
@@ -32,16 +47,9 @@ impl Writer {
         dropped: Arc<AtomicU64>,
         is_echoed: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let file = match target {
-            Target::Stderr => None,
-            Target::File(path) => {
-                let file = append(&path)
-                    .with_context(|| format!("cannot open the error log {}", path.display()))?;
-                Some((path, file))
-            }
-        };
+        let output = Output::open(target)?;
         Ok(Self {
-            file,
+            output,
             dropped,
             is_echoed,
         })
@@ -53,6 +61,7 @@ impl Writer {
             match message {
                 Message::Line(line) => self.write(&line),
                 Message::Reopen => self.reopen(),
+                Message::MoveTo(output) => self.output = output,
                 // Everything said earlier has been written by this thread.
                 Message::Flush(done) => drop(done.send(())),
             }
@@ -68,7 +77,7 @@ impl Writer {
 
     /// A full disk loses the line; there is nowhere left to say so.
     fn write(&mut self, line: &str) {
-        let is_lost = match &mut self.file {
+        let is_lost = match &mut self.output.0 {
             Some((_, file)) => file.write_all(line.as_bytes()).is_err(),
             None => true,
         };
@@ -78,7 +87,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        let Some((path, file)) = &mut self.file else {
+        let Some((path, file)) = &mut self.output.0 else {
             return;
         };
         match append(path) {

@@ -2,6 +2,8 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf};
 
+use rustix::process::Signal;
+
 use crate::support::{Process, exchange, free_ports, get, lockgate, write};
 
 /// A key that no test needs to know.
@@ -9,6 +11,10 @@ pub(crate) const KEY: &str = "edd1c9f034335f136f87ad84b625c8f1";
 
 /// A path that only [`Gateway::put`] asks for.
 const BARRIER: &str = "/barrier";
+
+/// Writes each line of the access log at once.
+pub(crate) const UNBUFFERED: &str =
+    "  http: {access_log_buffer: 1, access_log_format: $request_method $uri $status}\n";
 
 pub(crate) struct Gateway {
     pub(crate) process: Process,
@@ -46,6 +52,21 @@ impl Gateway {
             );
         }
         panic!("no port stays free");
+    }
+
+    /// Has it read a configuration anew; whether it is in force then.
+    pub(crate) fn reload(&mut self, file: &str) -> bool {
+        write(self.prefix.path(), "conf/config.yaml", file);
+        self.process.signal(Signal::HUP);
+        let from = self.process.said.len();
+        assert!(self.process.says("read anew"), "{}", self.process.said);
+        let said = self.process.said.get(from..).unwrap_or_default();
+        said.contains("the configuration was read anew")
+    }
+
+    /// The file that it started with.
+    pub(crate) fn file(&self) -> String {
+        fs::read_to_string(self.prefix.path().join("conf/config.yaml")).expect("file")
     }
 
     pub(crate) fn log(&self) -> PathBuf {

@@ -3,76 +3,15 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::mpsc,
-    thread,
 };
 
 use rustix::process::Signal;
 
 use crate::{
-    gateway::{Gateway, config},
-    support::{PATIENCE, Process, connect, free_ports, get, lockgate, text, write},
+    gateway::{Gateway, UNBUFFERED, config},
+    slow_origin::with_slow_request,
+    support::{Process, connect, free_ports, get, lockgate, text, write},
 };
-
-/// Writes each line of the access log at once.
-const UNBUFFERED: &str =
-    "  http: {access_log_buffer: 1, access_log_format: $request_method $uri $status}\n";
-
-/// An origin that answers one request when it is told to.
-struct SlowOrigin {
-    address: SocketAddr,
-    asked: mpsc::Receiver<()>,
-    answer: mpsc::Sender<()>,
-}
-
-impl SlowOrigin {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("free port");
-        let address = listener.local_addr().expect("bound");
-        let ((asked_in, asked), (answer, answer_out)) = (mpsc::channel(), mpsc::channel::<()>());
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("asked");
-            read_head(&mut stream);
-            asked_in.send(()).expect("test runs");
-            if answer_out.recv().is_ok() {
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
-                    .expect("answered");
-            }
-        });
-        Self {
-            address,
-            asked,
-            answer,
-        }
-    }
-}
-
-fn read_head(stream: &mut TcpStream) {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        head.extend(byte);
-    }
-}
-
-/// A gateway with a request under way that its origin has not answered, and the client's side of it.
-fn with_slow_request() -> (Gateway, SlowOrigin, TcpStream) {
-    let gateway = Gateway::start(UNBUFFERED);
-    let origin = SlowOrigin::start();
-    let route = format!(
-        r#"{{"uri": "/slow", "upstream": {{"type": "roundrobin", "nodes": {{"{}": 1}}}}}}"#,
-        origin.address
-    );
-    gateway.put(&route);
-    let mut client = connect(gateway.proxy);
-    client
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n")
-        .expect("sent");
-    origin.asked.recv_timeout(PATIENCE).expect("asked");
-    (gateway, origin, client)
-}
 
 #[test]
 fn a_route_that_was_put_is_proxied_and_logged() {
@@ -203,14 +142,6 @@ fn the_error_log_has_the_start_and_all_that_follows() {
         "{printed}: {}",
         process.said
     );
-}
-
-#[test]
-fn hangup_says_that_the_file_is_read_at_start_only() {
-    let mut gateway = Gateway::start("");
-    gateway.process.signal(Signal::HUP);
-    assert!(gateway.process.says("config.yaml is read at start only"));
-    assert!(get(gateway.proxy, "/").starts_with("HTTP/1.1 404 "));
 }
 
 #[test]

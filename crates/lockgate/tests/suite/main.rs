@@ -6,5 +6,7 @@ mod etcd;
 mod gateway;
 mod life;
 mod refusals;
+mod reload;
+mod slow_origin;
 mod support;
 mod without_file;

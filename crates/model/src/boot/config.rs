@@ -233,7 +233,7 @@ pub enum AdminRole {
 }
 
 /// `deployment.etcd`
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Etcd {
     pub host: Vec<String>,
     pub prefix: String,
@@ -251,7 +251,7 @@ pub struct Etcd {
 }
 
 /// `deployment.etcd.tls`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct EtcdTls {
     pub cert: Option<String>,
     pub key: Option<String>,

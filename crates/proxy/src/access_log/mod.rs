@@ -32,7 +32,7 @@ pub const DEFAULT_FORMAT: &str = "$remote_addr - $remote_user [$time_local] $htt
 const QUEUE: usize = 256;
 
 /// Where and how to log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogOptions {
     /// The file; `/dev/stdout` and `/dev/stderr` work as files do.
     pub path: PathBuf,

@@ -173,6 +173,25 @@ fn draining_ends_idle_connections_and_finishes_requests() {
 }
 
 #[test]
+fn handing_over_answers_what_comes_on_open_connections_once_more() {
+    let origin = Origin::saying("hello");
+    let gateway = Gateway::to(&origin);
+    let (mut new, mut used, mut idle) = (gateway.client(), gateway.client(), gateway.client());
+    assert_eq!(used.get("/").field("connection"), Some("keep-alive"));
+    eventually("all accepted", || gateway.counts().open == 3);
+    gateway.enter(Phase::HandOver);
+    // Until every worker knows, a connection may be kept once more.
+    for client in [&mut new, &mut used] {
+        eventually("the end is announced", || {
+            client.get("/").field("connection") == Some("close")
+        });
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(idle.rest(), b"");
+    eventually("the workers have ended", || gateway.is_done());
+}
+
+#[test]
 fn draining_takes_no_longer_than_its_time() {
     let origin = Origin::start(|connection| {
         connection.request();

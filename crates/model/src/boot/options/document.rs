@@ -11,7 +11,7 @@ const HEAD: &str = "\
 <!-- Generated from crates/model/src/boot/options; `UPDATE=1 cargo test -p lockgate-model` writes it anew. -->
 
 The file is `conf/config.yaml` below the prefix (`-p DIR`, by default the current directory), or the one named by `-c FILE`.
-It is read at start only.
+It is read at start, and anew on a reload ([cli.md](cli.md)).
 Options, names and defaults are those of Apache APISIX 3.18; [cli.md](cli.md) says how the file is found and what happens without one.
 
 How a value comes about:

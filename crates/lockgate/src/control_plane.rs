@@ -1,0 +1,83 @@
+//! The tasks of the gateway that are not traffic: both APIs, and the watch over the store.
+
+use std::{future::Future, io, time::Duration};
+
+use lockgate_snapshot::Watcher;
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// How long requests to the APIs that were begun may take at the end.
+pub(crate) const API_LIMIT: Duration = Duration::from_secs(1);
+
+/// Tasks that run until they are ended, or dropped.
+pub(crate) struct ControlPlane {
+    stop: watch::Sender<bool>,
+    apis: JoinSet<()>,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl ControlPlane {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            apis: JoinSet::new(),
+            watching: None,
+        }
+    }
+
+    /// Resolves when the APIs are to end.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stop.subscribe();
+        async move {
+            // A sender that is gone has stopped.
+            let _gone = stopped.wait_for(|is_stopped| *is_stopped).await;
+        }
+    }
+
+    /// Runs an API.
+    pub(crate) fn serve(
+        &mut self,
+        name: &'static str,
+        serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    ) {
+        self.apis.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "{name} cannot be served any more");
+            }
+        });
+    }
+
+    /// Follows the store.
+    pub(crate) fn watch(&mut self, watcher: Watcher) {
+        self.watching = Some(tokio::spawn(watcher.run()));
+    }
+
+    /// Lets the APIs accept nothing more.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Follows the store no longer.
+    pub(crate) fn end_watch(&mut self) {
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
+        }
+    }
+
+    /// Ends all, with some time for requests that were begun.
+    pub(crate) async fn end(&mut self) {
+        self.stop();
+        let answered = async { while self.apis.join_next().await.is_some() {} };
+        let _late = tokio::time::timeout(API_LIMIT, answered).await;
+        self.end_watch();
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.end_watch();
+    }
+}

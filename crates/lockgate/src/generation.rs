@@ -1,0 +1,165 @@
+//! The gateway as one configuration has it. A reload makes a new one, which takes over what can go on, and lets the old end.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use lockgate_admin::{Admin, Control};
+use lockgate_net::listen::Sockets;
+use lockgate_proxy::{AccessLog, Phase, Workers};
+use lockgate_snapshot::{Compiler, Visible, Watcher};
+use lockgate_store::Store;
+use lockgate_upstream::Registry;
+
+use crate::{
+    configuration::Configuration,
+    control_plane::ControlPlane,
+    listeners,
+    store::{self, Identity},
+    wiring,
+};
+
+/// Pause between two looks at whether the workers have ended, once they were told to.
+const END_POLL: Duration = Duration::from_millis(10);
+
+/// The same while they are to run: nothing but a failure ends them.
+const RUN_POLL: Duration = Duration::from_secs(1);
+
+/// How long workers may take to end at once; they need far less unless the machine stands still.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Everything that serves by one configuration.
+pub(crate) struct Generation {
+    configuration: Configuration,
+    identity: Identity,
+    store: Arc<dyn Store>,
+    registry: Registry,
+    sockets: Sockets,
+    workers: Workers,
+    control_plane: ControlPlane,
+}
+
+impl Generation {
+    /// Starts what the configuration says. From the generation `before`, which serves until it is told otherwise, come the
+    /// sockets, the store if it is the same, and what is known of nodes.
+    ///
+    /// Nothing has changed for `before` when this fails.
+    pub(crate) async fn start(
+        configuration: Configuration,
+        access_log: Option<Arc<AccessLog>>,
+        before: Option<&Self>,
+    ) -> anyhow::Result<Self> {
+        let identity = Identity::of(&configuration)?;
+        let store = match before {
+            Some(before) if before.identity == identity => before.store.clone(),
+            _ => store::open(&configuration).await?,
+        };
+        let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
+        let bound = &configuration.boot.listeners;
+        let admin = listeners::bind(&mut sockets, bound.admin, "deployment.admin.admin_listen")?;
+        let control = listeners::bind(&mut sockets, bound.control, "apisix.control")?;
+        let options = wiring::proxy(&configuration, listeners::reachable(&bound.http));
+        let workers = Workers::bind(options, &mut sockets).map_err(listeners::explain_start)?;
+
+        let registry = wiring::registry(&configuration, before.map(Self::registry));
+        let compiler = Compiler::new(wiring::compiler(&configuration, registry.clone()));
+        let watcher = Watcher::start(store.clone(), compiler)
+            .await
+            .context("cannot read the store")?;
+        let workers = workers
+            .start(watcher.published(), access_log.as_deref())
+            .map_err(listeners::explain_start)?;
+        sockets.settle();
+
+        let mut control_plane = ControlPlane::new();
+        if let Some(listener) = admin {
+            let store = Arc::new(Visible::new(store.clone(), watcher.status()));
+            let admin = Arc::new(Admin::new(wiring::admin(&configuration), store));
+            control_plane.serve(
+                "the Admin API",
+                admin.serve(listener, control_plane.stopped()),
+            );
+        }
+        if let Some(listener) = control {
+            let control = Arc::new(Control::new(wiring::control(
+                &configuration,
+                store.clone(),
+                watcher.status(),
+                registry.clone(),
+            )));
+            control_plane.serve(
+                "the control API",
+                control.serve(listener, control_plane.stopped()),
+            );
+        }
+        control_plane.watch(watcher);
+        Ok(Self {
+            configuration,
+            identity,
+            store,
+            registry,
+            sockets,
+            workers,
+            control_plane,
+        })
+    }
+
+    /// Says where it listens; `event` is what happened.
+    pub(crate) fn announce(&self, event: &'static str) {
+        let bound = &self.configuration.boot.listeners;
+        tracing::info!(
+            proxy = listeners::names(self.workers.addresses().iter().copied()),
+            admin = listeners::names(bound.admin),
+            control = listeners::names(bound.control),
+            "{event}"
+        );
+    }
+
+    /// Resolves when every worker has ended by itself.
+    pub(crate) async fn failed(&self) {
+        ended(&self.workers, RUN_POLL).await;
+    }
+
+    /// Ends it while another serves in its place: what comes on its connections is answered. `stop` cuts it short.
+    pub(crate) async fn hand_over(mut self, stop: impl Future<Output = ()>) {
+        self.workers.enter(Phase::HandOver);
+        // What is known of nodes is for one compiler to change.
+        self.control_plane.end_watch();
+        self.control_plane.end().await;
+        tokio::select! {
+            () = ended(&self.workers, END_POLL) => self.workers.join(),
+            () = stop => self.stop().await,
+        }
+    }
+
+    /// Accepts nothing more and finishes what was begun; resolves when all is done.
+    pub(crate) async fn drain(&self) {
+        self.control_plane.stop();
+        self.workers.enter(Phase::Drain);
+        ended(&self.workers, END_POLL).await;
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn stop(mut self) {
+        self.workers.enter(Phase::Stop);
+        let _late = tokio::time::timeout(STOP_LIMIT, ended(&self.workers, END_POLL)).await;
+        self.control_plane.end().await;
+        if self.workers.are_done() {
+            self.workers.join();
+        }
+    }
+
+    /// What it was started with.
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    fn registry(&self) -> (&Configuration, &Registry) {
+        (&self.configuration, &self.registry)
+    }
+}
+
+async fn ended(workers: &Workers, pause: Duration) {
+    while !workers.are_done() {
+        tokio::time::sleep(pause).await;
+    }
+}
