@@ -202,6 +202,10 @@ impl Compiler {
                     .routes
                     .extend(self.of_plugin_config.users(id).cloned());
             }
+            Some(("stream_routes", _)) => {
+                self.problems.remove(&entry.key);
+                self.keep(&entry.key, Problem::NotHonoured(inactive::STREAM.into()));
+            }
             _ => {}
         }
     }

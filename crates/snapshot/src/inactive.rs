@@ -1,4 +1,4 @@
-//! Plugins that objects name and whose behaviour is not built in.
+//! What is stored and does nothing: plugins whose behaviour is not built in, and routes of TCP and UDP.
 
 use lockgate_model::resource::Plugins;
 use serde::Deserialize;
@@ -6,6 +6,9 @@ use serde_json::Value;
 
 /// Plugins whose behaviour is built in.
 const BUILT: &[&str] = &[];
+
+/// What is said of every stream route.
+pub(crate) const STREAM: &str = "TCP and UDP are not proxied yet: the route does nothing";
 
 /// Kinds that are not compiled, and whose plugins are still looked at.
 pub(crate) const KINDS: &[&str] = &[
