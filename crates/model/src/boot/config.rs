@@ -10,7 +10,7 @@
 
 use serde::Deserialize;
 
-use super::units::{Count, NameServers, Networks, Seconds, Size, Switch, Time};
+use super::units::{Count, EncryptionKeys, NameServers, Networks, Seconds, Size, Switch, Time};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,7 +51,18 @@ pub struct Apisix {
     #[serde(default)]
     pub disable_upstream_healthcheck: bool,
     #[serde(default)]
+    pub data_encryption: DataEncryption,
+    #[serde(default)]
     pub trusted_addresses: Networks,
+}
+
+/// `apisix.data_encryption`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct DataEncryption {
+    #[serde(default)]
+    pub enable_encrypt_fields: bool,
+    #[serde(default)]
+    pub keyring: EncryptionKeys,
 }
 
 /// `apisix.router`

@@ -22,14 +22,14 @@ mod tests;
 
 pub use admin_key::with_admin_keys;
 pub use config::{
-    Admin, AdminKey, AdminRole, Apisix, Config, Deployment, Escape, Etcd, Event, Http, Level,
-    NginxConfig, Provided, Provider, ProxyMode, Role, Router, RouterMode, Ssl, UpstreamDefaults,
-    Workers,
+    Admin, AdminKey, AdminRole, Apisix, Config, DataEncryption, Deployment, Escape, Etcd, Event,
+    Http, Level, NginxConfig, Provided, Provider, ProxyMode, Role, Router, RouterMode, Ssl,
+    UpstreamDefaults, Workers,
 };
 pub use environment::Environment;
 pub use listeners::{HttpListener, Listeners};
 pub use options::{ConfigOption, OPTIONS, Status, Warning, document};
-pub use units::{Count, NameServers, Networks, Seconds, Size, Switch, Time};
+pub use units::{Count, EncryptionKeys, NameServers, Networks, Seconds, Size, Switch, Time};
 
 use std::fmt;
 

@@ -82,6 +82,7 @@ fn every_option_that_is_honoured_arrives() {
   ssl: {ssl_trusted_certificate: ca.pem}
   enable_control: false
   trusted_addresses: [10.0.0.0/8]
+  data_encryption: {enable_encrypt_fields: false, keyring: [0123456789abcdef]}
 nginx_config:
   error_log: e.log
   error_log_level: crit
@@ -119,6 +120,11 @@ nginx_config:
         !apisix.enable_server_tokens && !apisix.enable_resolv_search_opt && !apisix.enable_ipv6
     );
     assert_eq!(apisix.router.http, RouterMode::RadixtreeUriWithParameter);
+    let encryption = DataEncryption {
+        enable_encrypt_fields: false,
+        keyring: EncryptionKeys(vec!["0123456789abcdef".to_owned()]),
+    };
+    assert_eq!(apisix.data_encryption, encryption);
     let servers: Vec<_> = apisix
         .dns_resolver
         .servers
@@ -394,6 +400,32 @@ fn refuses_by_schema_in_the_words_of_the_reference() {
         "apisix: {data_encryption: {keyring: qeddd145sfvddff3qeddd145sfvddff3}}",
     ] {
         read_embedded(accepted);
+    }
+}
+
+#[test]
+fn the_keyring_is_a_key_or_a_list_of_keys() {
+    let (short, long) = ("0123456789abcdef", "0123456789abcdef0123456789abcdef");
+    let standard = ["qeddd145sfvddff3", "edd1c9f0985e76a2"];
+    for (option, expected) in [
+        ("{}", &standard[..]),
+        ("{data_encryption: {keyring: 0123456789abcdef}}", &[short]),
+        (
+            "{data_encryption: {keyring: [0123456789abcdef0123456789abcdef, 0123456789abcdef]}}",
+            &[long, short],
+        ),
+        // Without keys nothing is encrypted.
+        ("{data_encryption: {keyring: ~}}", &[]),
+    ] {
+        let boot = read_embedded(&format!("apisix: {option}"));
+        let encryption = boot.config.apisix.data_encryption;
+        assert_eq!(encryption.keyring.0, expected, "{option}");
+        assert!(encryption.enable_encrypt_fields);
+        let shown = format!("{encryption:?}");
+        assert!(
+            !shown.contains("0123") && !shown.contains("qedd"),
+            "{shown}"
+        );
     }
 }
 

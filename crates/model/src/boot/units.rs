@@ -45,6 +45,16 @@ pub struct NameServers {
     pub ignored: Vec<String>,
 }
 
+/// Keys of `data_encryption.keyring`, written as one or as a list. The schema has looked at their lengths.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct EncryptionKeys(pub Vec<String>);
+
+impl fmt::Debug for EncryptionKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "EncryptionKeys({})", self.0.len())
+    }
+}
+
 /// Reads a time.
 fn time(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
@@ -246,6 +256,37 @@ impl<'de> Deserialize<'de> for Networks {
             }
         }
         Ok(Self(networks))
+    }
+}
+
+impl<'de> Deserialize<'de> for EncryptionKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Vec<String>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a key or a list of keys")
+            }
+
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(vec![key.to_owned()])
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut keys: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(key) = keys.next_element()? {
+                    all.push(key);
+                }
+                Ok(all)
+            }
+        }
+
+        deserializer.deserialize_any(Keys).map(Self)
     }
 }
 
