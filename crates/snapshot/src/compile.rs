@@ -11,9 +11,12 @@ use lockgate_router::{Methods, Mode, RouteSpec, Table};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
-use crate::{Route, ServiceFacts, Snapshot, Target, inactive, links::Links};
+use crate::{
+    Problem, Route, ServiceFacts, Snapshot, Target, inactive,
+    links::Links,
+    problems::{ProblemChange, Problems},
+};
 
 /// What compiling depends on besides the objects.
 #[derive(Debug, Clone)]
@@ -22,17 +25,6 @@ pub struct Settings {
     pub router: Mode,
     /// What upstreams are compiled with.
     pub upstream: Compile,
-}
-
-/// Why an object is not in force as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Problem {
-    /// It is not what its kind should be.
-    #[error("{0}")]
-    Malformed(String),
-    /// It is in force, but for this.
-    #[error("{0}")]
-    NotHonoured(String),
 }
 
 /// Everything stored, and the newest snapshot made of it.
@@ -48,7 +40,7 @@ pub struct Compiler {
     of_upstream: Links,
     of_plugin_config: Links,
     services_of_upstream: Links,
-    problems: BTreeMap<Arc<str>, Problem>,
+    problems: Problems,
     revision: u64,
 }
 
@@ -101,32 +93,19 @@ impl Compiler {
             of_upstream: Links::default(),
             of_plugin_config: Links::default(),
             services_of_upstream: Links::default(),
-            problems: BTreeMap::new(),
+            problems: Problems::default(),
             revision: 0,
         }
     }
 
     /// What is stored but not in force as it stands, by key.
     pub fn problems(&self) -> &BTreeMap<Arc<str>, Problem> {
-        &self.problems
+        self.problems.all()
     }
 
-    /// Every key the compiler holds; what a new listing lacks has been removed meanwhile.
-    pub fn keys(&self) -> impl Iterator<Item = Arc<str>> {
-        let keys = |kind: &'static str, ids: Vec<&Arc<str>>| {
-            ids.into_iter()
-                .map(move |id| Arc::from(format!("{kind}/{id}")))
-                .collect::<Vec<Arc<str>>>()
-        };
-        [
-            keys("routes", self.routes.keys().collect()),
-            keys("services", self.services.keys().collect()),
-            keys("upstreams", self.upstreams.keys().collect()),
-            keys("plugin_configs", self.plugin_configs.iter().collect()),
-            self.problems.keys().cloned().collect(),
-        ]
-        .into_iter()
-        .flatten()
+    /// For which keys that has changed since this was asked last.
+    pub(crate) fn take_problem_changes(&mut self) -> Vec<ProblemChange> {
+        self.problems.take_changes()
     }
 
     /// The snapshot of what has been applied. Cheap: it shares structure with the one before.
@@ -484,25 +463,13 @@ impl Compiler {
     /// would come again for every route that is rebuilt.
     fn note_inactive(&mut self, key: &Arc<str>, plugins: &resource::Plugins) {
         if let Some(sentence) = inactive::sentence(plugins) {
-            self.keep(key, Problem::NotHonoured(sentence));
+            self.problems.add(key, Problem::NotHonoured(sentence));
         }
     }
 
     fn note(&mut self, key: &Arc<str>, problem: Problem) {
         tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
-        self.keep(key, problem);
-    }
-
-    /// Keeps a problem of an object. What keeps it out of force hides what is only not honoured.
-    fn keep(&mut self, key: &Arc<str>, problem: Problem) {
-        let noted = match (self.problems.remove(key), problem) {
-            (Some(Problem::NotHonoured(first)), Problem::NotHonoured(further)) => {
-                Problem::NotHonoured(format!("{first}; {further}"))
-            }
-            (Some(worse @ Problem::Malformed(_)), Problem::NotHonoured(_)) => worse,
-            (_, problem) => problem,
-        };
-        self.problems.insert(key.clone(), noted);
+        self.problems.add(key, problem);
     }
 }
 

@@ -4,14 +4,17 @@
 //! out (or stays as it was), is named in [`Compiler::problems`], and harms nothing else. No plugin is known here by name.
 
 mod compile;
+mod held;
 mod inactive;
 mod links;
+mod problems;
 mod publish;
 mod route;
 mod visible;
 mod watch;
 
-pub use compile::{Compiler, Problem, Settings};
+pub use compile::{Compiler, Settings};
+pub use problems::Problem;
 pub use publish::Published;
 pub use route::{Route, ServiceFacts, Snapshot, Target};
 pub use visible::Visible;

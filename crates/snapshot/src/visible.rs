@@ -52,7 +52,14 @@ impl Store for Visible {
     }
 
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Written, StoreError>> {
-        Box::pin(async move { Ok(self.published(self.store.delete(delete).await?).await) })
+        Box::pin(async move {
+            let written = self.store.delete(delete).await?;
+            // No change comes of it, and the revision may be that of a key that is not watched.
+            if written.previous.is_none() {
+                return Ok(written);
+            }
+            Ok(self.published(written).await)
+        })
     }
 
     fn watch(&self, after: Revision) -> Result<Box<dyn Watch>, StoreError> {
@@ -63,6 +70,64 @@ impl Store for Visible {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A store that answers every write with a revision that nobody publishes.
+    struct Silent {
+        previous: Option<Entry>,
+    }
+
+    impl Silent {
+        fn written(&self) -> Written {
+            Written {
+                revision: 7,
+                previous: self.previous.clone(),
+            }
+        }
+    }
+
+    impl Store for Silent {
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+            Box::pin(async { Ok(None) })
+        }
+
+        fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>> {
+            Box::pin(async { Err(StoreError::Conflict) })
+        }
+
+        fn put(&self, _: Put) -> BoxFuture<'_, Result<Written, StoreError>> {
+            Box::pin(async { Ok(self.written()) })
+        }
+
+        fn delete(&self, _: Delete) -> BoxFuture<'_, Result<Written, StoreError>> {
+            Box::pin(async { Ok(self.written()) })
+        }
+
+        fn watch(&self, _: Revision) -> Result<Box<dyn Watch>, StoreError> {
+            Err(StoreError::Conflict)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_removal_that_removed_something_is_waited_for() {
+        let entry = Entry {
+            key: "routes/1".into(),
+            value: [].into(),
+            create_revision: 1,
+            mod_revision: 1,
+        };
+        for (previous, expected) in [(None, Duration::ZERO), (Some(entry), LIMIT)] {
+            let visible = Visible::new(Arc::new(Silent { previous }), Arc::default());
+            let began = tokio::time::Instant::now();
+            let delete = Delete {
+                key: "routes/1".into(),
+                author: lockgate_store::Author::default(),
+            };
+            let written = visible.delete(delete).await.expect("removed");
+            assert_eq!(written.revision, 7);
+            // Timers count whole milliseconds.
+            assert!(began.elapsed().abs_diff(expected) <= Duration::from_millis(1));
+        }
+    }
 
     #[tokio::test]
     async fn a_revision_is_reached_once_it_or_a_newer_one_is_in_force() {

@@ -1,18 +1,18 @@
 //! Follows a store and publishes what it says.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use lockgate_store::{Change, Listing, Store, StoreError};
+use lockgate_store::{Change, Listing, Revision, Store, StoreError};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
 
-use crate::{Compiler, Problem, Published};
+use crate::{Compiler, Problem, Published, held::Held};
 
 /// Pause before a store that cannot be read is asked again; the reference's default of `resync_delay`.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Status {
     revision: watch::Sender<u64>,
-    problems: Mutex<Vec<(Arc<str>, Problem)>>,
+    problems: Mutex<BTreeMap<Arc<str>, Problem>>,
 }
 
 impl Status {
@@ -47,10 +47,15 @@ impl Status {
 
     /// What is stored but not in force as it stands, by key.
     pub fn problems(&self) -> Vec<(Arc<str>, Problem)> {
-        self.problems
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let problems = self.lock_problems();
+        let problems = problems.iter();
+        problems
+            .map(|(key, problem)| (key.clone(), problem.clone()))
+            .collect()
+    }
+
+    fn lock_problems(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Problem>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,6 +63,9 @@ impl Status {
 pub struct Watcher {
     store: Arc<dyn Store>,
     compiler: Compiler,
+    held: Held,
+    /// The store was made anew and has nothing in it: what is in force is of the one before.
+    is_orphaned: bool,
     published: Arc<Published>,
     status: Arc<Status>,
 }
@@ -77,15 +85,18 @@ impl Watcher {
     /// The store cannot be read.
     pub async fn start(store: Arc<dyn Store>, mut compiler: Compiler) -> Result<Self, StoreError> {
         let listing = store.list("").await?;
-        take_listing(&mut compiler, listing);
         let published = Arc::new(Published::new(compiler.snapshot()));
-        let watcher = Self {
+        let mut watcher = Self {
             store,
             compiler,
+            held: Held::default(),
+            is_orphaned: false,
             published,
             status: Arc::default(),
         };
-        watcher.report();
+        let revision = listing.revision;
+        let everything: Vec<Change> = listing.entries.into_iter().map(Change::Put).collect();
+        watcher.take(revision, &everything);
         Ok(watcher)
     }
 
@@ -103,19 +114,17 @@ impl Watcher {
     pub async fn run(mut self) {
         loop {
             match self.follow().await {
-                StoreError::Compacted { oldest } => {
+                Ok(()) => {}
+                Err(StoreError::Compacted { oldest }) => {
                     tracing::warn!(oldest, "changes were missed: the store is read anew");
                 }
-                error => {
+                Err(error) => {
                     tracing::error!(%error, "the store cannot be watched");
                     sleep(RETRY_PAUSE).await;
                 }
             }
             match self.store.list("").await {
-                Ok(listing) => {
-                    take_listing(&mut self.compiler, listing);
-                    self.publish();
-                }
+                Ok(listing) => self.take_listing(listing),
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be read");
                     sleep(RETRY_PAUSE).await;
@@ -124,64 +133,60 @@ impl Watcher {
         }
     }
 
-    /// Takes in changes until the watch ends. While the store is away the watch is kept: it goes on where it was, and nothing
-    /// has to be read anew.
-    async fn follow(&mut self) -> StoreError {
-        let mut watch = match self.store.watch(self.status.revision()) {
-            Ok(watch) => watch,
-            Err(error) => return error,
-        };
+    /// Takes in changes until the watch ends, or until the store has to be read anew. While the store is away the watch is
+    /// kept: it goes on where it was, and nothing has to be read anew.
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let mut watch = self.store.watch(self.status.revision())?;
         loop {
             let asked = Instant::now();
             match watch.next().await {
-                Ok(batch) => {
-                    self.compiler.apply(batch.revision, &batch.changes);
-                    self.publish();
-                }
+                Ok(_) if self.is_orphaned => return Ok(()),
+                Ok(batch) => self.take(batch.revision, &batch.changes),
                 Err(error @ StoreError::Unavailable { .. }) => {
                     tracing::error!(%error, "the store cannot be watched");
                     sleep(WATCH_PAUSE.saturating_sub(asked.elapsed())).await;
                 }
-                Err(error) => return error,
+                Err(error) => return Err(error),
             }
         }
     }
 
-    fn publish(&mut self) {
+    /// Brings everything to the state of a listing. What it leaves as it was is not touched.
+    ///
+    /// A store that has gone back and is empty is taken for one that is about to be filled: what is in force stays until
+    /// something is written to it. The reference does the same, because its watch hears of nothing until then.
+    fn take_listing(&mut self, listing: Listing) {
+        let revision = listing.revision;
+        let has_gone_back = self.is_orphaned || revision < self.status.revision();
+        self.is_orphaned = has_gone_back && listing.entries.is_empty() && !self.held.is_empty();
+        if self.is_orphaned {
+            tracing::warn!(
+                revision,
+                "the store was made anew and is empty: the last configuration stays in force until something is written"
+            );
+            self.take(revision, &[]);
+            return;
+        }
+        let changes = self.held.changes_to(listing);
+        tracing::info!(revision, changes = changes.len(), "the store was read anew");
+        self.take(revision, &changes);
+    }
+
+    /// Takes changes in and publishes what comes of them.
+    fn take(&mut self, revision: Revision, changes: &[Change]) {
+        self.held.take(changes);
+        self.compiler.apply(revision, changes);
         self.published.publish(self.compiler.snapshot());
-        self.report();
+        let problems = self.compiler.take_problem_changes();
+        if !problems.is_empty() {
+            let mut known = self.status.lock_problems();
+            for (key, problem) in problems {
+                match problem {
+                    Some(problem) => known.insert(key, problem),
+                    None => known.remove(&key),
+                };
+            }
+        }
+        self.status.revision.send_replace(revision);
     }
-
-    fn report(&self) {
-        let problems = self
-            .compiler
-            .problems()
-            .iter()
-            .map(|(key, problem)| (key.clone(), problem.clone()))
-            .collect();
-        *self
-            .status
-            .problems
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = problems;
-        self.status
-            .revision
-            .send_replace(self.published.load().revision);
-    }
-}
-
-/// Brings the compiler to the state of a listing: everything in it, and nothing else.
-fn take_listing(compiler: &mut Compiler, listing: Listing) {
-    let listed: HashSet<&str> = listing.entries.iter().map(|entry| &*entry.key).collect();
-    let mut changes: Vec<Change> = compiler
-        .keys()
-        .filter(|key| !listed.contains(&**key))
-        .map(|key| Change::Delete {
-            key,
-            revision: listing.revision,
-        })
-        .collect();
-    drop(listed);
-    changes.extend(listing.entries.into_iter().map(Change::Put));
-    compiler.apply(listing.revision, &changes);
 }

@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use crate::inactive::compiler;
 
 /// A GET without variables.
-struct Get {
-    path: &'static str,
-    host: &'static str,
+pub(crate) struct Get<'p> {
+    pub(crate) path: &'p str,
+    pub(crate) host: &'p str,
 }
 
-impl Lookup for Get {
+impl Lookup for Get<'_> {
     fn lookup<'a>(&'a self, _variable: &Variable) -> Option<Cow<'a, [u8]>> {
         None
     }
 }
 
-impl Request for Get {
+impl Request for Get<'_> {
     fn path(&self) -> &[u8] {
         self.path.as_bytes()
     }

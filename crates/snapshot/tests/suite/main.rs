@@ -1,4 +1,4 @@
-//! The compiler, from stored values to problems.
+//! The compiler, from stored values to problems, and the watcher that feeds it.
 
 #![expect(
     clippy::indexing_slicing,
@@ -7,3 +7,4 @@
 
 mod inactive;
 mod incremental;
+mod watch;

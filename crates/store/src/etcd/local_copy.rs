@@ -138,7 +138,8 @@ impl LocalCopy {
     }
 
     /// Takes over a listing of the whole store. `known` is the revision that was held when the listing was asked for: an older
-    /// listing means that etcd has gone back.
+    /// listing means that etcd has gone back. One that has gone back to nothing is not taken over: it is about to be filled, and
+    /// who reads it keeps what there was as well.
     pub(super) fn replace(&self, known: Revision, listing: &Listing) {
         let mut state = self.shared.lock();
         state.for_start = None;
@@ -146,7 +147,12 @@ impl LocalCopy {
             .held
             .as_ref()
             .is_some_and(|held| (known..held.revision).contains(&listing.revision));
-        if is_overtaken {
+        let is_wiped = listing.entries.is_empty()
+            && state
+                .held
+                .as_ref()
+                .is_some_and(|held| listing.revision < held.revision && !held.entries.is_empty());
+        if is_overtaken || is_wiped {
             return;
         }
         state.held = Some(Held::of(listing));
