@@ -34,7 +34,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower_service::Service;
 
-use super::{failure::chain, limits, options::Endpoint};
+use super::{failure::chain, limits, options::Endpoint, tls_failure};
 
 /// What a user shows with each call.
 pub(super) type Token = AsciiMetadataValue;
@@ -80,7 +80,7 @@ impl Connection {
                 let secured = tls
                     .connect(name.clone(), tcp)
                     .await
-                    .map_err(|error| format!("TLS: {}", chain(&error)))?;
+                    .map_err(|error| tls_failure::of_handshake(&error))?;
                 Self::shake_hands(secured, origin).await
             }
             _ => Self::shake_hands(tcp, origin).await,

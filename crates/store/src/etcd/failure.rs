@@ -5,6 +5,7 @@ use std::{error::Error as _, fmt::Write as _};
 use thiserror::Error;
 use tonic::{Code, Status};
 
+use super::tls_failure;
 use crate::StoreError;
 
 /// Why there is no etcd store.
@@ -40,7 +41,7 @@ impl Failure {
         let message = status.message();
         // No answer of etcd, but what happened to the connection.
         if let Some(source) = status.source() {
-            return Self::Away(chain(source));
+            return Self::Away(tls_failure::explained(chain(source)));
         }
         match status.code() {
             Code::Unavailable

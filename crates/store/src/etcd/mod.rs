@@ -23,6 +23,7 @@ mod pace;
 mod proto;
 mod session;
 mod stream;
+mod tls_failure;
 mod watch;
 
 #[cfg(test)]
