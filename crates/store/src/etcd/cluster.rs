@@ -1,6 +1,7 @@
 //! The members of a cluster: which of them to ask, and what becomes of a call when one fails.
 
 use std::{
+    error::Error as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -236,8 +237,15 @@ impl Cluster {
             Ok(status) => is_fit(&status, &member.endpoint.url)?,
             Err(status) => {
                 let failure = Failure::of(&status, None);
-                if matches!(failure, Failure::Away(_)) {
-                    return Err(failure);
+                if let Failure::Away(reason) = failure {
+                    // A member that expects TLS ends a plain connection at its first words.
+                    let is_cut = member.endpoint.tls_name.is_none() && status.source().is_some();
+                    let hint = if is_cut {
+                        ": is it an https endpoint?"
+                    } else {
+                        ""
+                    };
+                    return Err(Failure::Away(format!("{reason}{hint}")));
                 }
                 // A member may want a user even for this; calls show whether it will do.
                 tracing::debug!(error = %status, "an etcd member does not tell its version");

@@ -6,7 +6,10 @@ use lockgate_store::{Etcd, EtcdOptions, Store, StoreError};
 use tempfile::TempDir;
 
 use super::server::Server;
-use crate::writes::{next, remove, within, write};
+use crate::{
+    full_disk::SmallDisk,
+    writes::{next, remove, within, write},
+};
 
 struct Fixture {
     server: Server,
@@ -159,4 +162,103 @@ async fn serves_on_when_the_copy_cannot_be_written() {
     let mut watch = store.watch(written).unwrap();
     write(&store, "routes/2", "{}").await;
     assert_eq!(next(&mut *watch).await.revision, written + 1);
+}
+
+#[tokio::test]
+async fn keeps_the_copy_that_it_has_while_the_disk_is_full() {
+    // Where nothing can be mounted, the test above is what is checked.
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let server = Server::start().await;
+    let path = disk.0.path().join("last-known-good.json");
+    let options = EtcdOptions {
+        local_copy: Some(path.clone()),
+        ..server.options()
+    };
+    let copied = |revision: u64| {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        text.contains(&format!("\"revision\":{revision},"))
+    };
+    let store = Etcd::connect(options.clone()).await.unwrap();
+    let first = write(&store, "routes/1", "{}").await.revision;
+    store.list("").await.unwrap();
+    within(async {
+        while !copied(first) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    // All that is left, and then what does not fit.
+    let filler = disk.0.path().join("filler");
+    assert!(fs::write(&filler, vec![0; 8 << 20]).is_err());
+    let large = write(&store, "routes/2", vec![b'a'; 100_000])
+        .await
+        .revision;
+    let mut watch = store.watch(first).unwrap();
+    assert_eq!(next(&mut *watch).await.revision, large);
+    let unfinished = disk.0.path().join("last-known-good.json.new");
+    within(async {
+        while !unfinished.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(copied(first));
+    // There is room again; it is written without a further change.
+    fs::remove_file(filler).unwrap();
+    within(async {
+        while !copied(large) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(!unfinished.exists());
+}
+
+#[tokio::test]
+async fn passes_over_a_copy_that_was_half_written() {
+    let mut fixture = Fixture::new().await;
+    let store = fixture.connect().await;
+    let copied = write(&store, "routes/1", "{}").await.revision;
+    store.list("").await.unwrap();
+    fixture.until_copied(copied).await;
+    drop(store);
+    // What a process leaves that is ended while it writes: the new file is not in its place.
+    let unfinished = fixture.path().with_extension("json.new");
+    fs::write(&unfinished, "{\"format\":1,\"prefix\":\"/api").unwrap();
+    fixture.server.kill();
+    let store = fixture.connect().await;
+    let listing = store.list("").await.unwrap();
+    assert_eq!((listing.revision, listing.entries.len()), (copied, 1));
+    fixture.server.restart().await;
+    let next = fixture.server.put("/apisix/routes/2", b"{}").await;
+    assert_eq!(store.list("").await.unwrap().revision, next);
+    fixture.until_copied(next).await;
+    assert!(!unfinished.exists());
+}
+
+#[tokio::test]
+async fn keeps_the_copy_when_etcd_comes_back_with_nothing() {
+    let mut fixture = Fixture::new().await;
+    let store = fixture.connect().await;
+    let mut copied = 0;
+    for n in 0..5 {
+        copied = write(&store, &format!("routes/{n}"), "{}").await.revision;
+    }
+    store.list("").await.unwrap();
+    fixture.until_copied(copied).await;
+    fixture.server.kill();
+    fixture.server.wipe();
+    fixture.server.restart().await;
+    assert_eq!(store.list("").await.unwrap().entries, []);
+    drop(store);
+    fixture.server.kill();
+    let store = fixture.connect().await;
+    assert_eq!(store.list("").await.unwrap().entries.len(), 5);
+    // What is written counts, and nothing of what was there before.
+    fixture.server.restart().await;
+    let written = fixture.server.put("/apisix/routes/new", b"{}").await;
+    assert_eq!(store.list("").await.unwrap().entries.len(), 1);
+    fixture.until_copied(written).await;
 }

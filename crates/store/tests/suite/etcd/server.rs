@@ -41,8 +41,14 @@ pub(super) struct Server {
 impl Server {
     /// A cluster of one, ready.
     pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A cluster of one with further flags, ready.
+    pub(super) async fn start_with(arguments: &[&str]) -> Self {
         for _ in 0..PORT_ATTEMPTS {
             let [mut server] = Self::members(["a"]);
+            server.arguments = arguments.iter().map(|&text| text.to_owned()).collect();
             server.spawn();
             if server.is_ready().await {
                 return server;

@@ -172,7 +172,8 @@ async fn says_that_tls_is_spoken_on_one_side_only() {
     let (server, port) = authority.serve("127.0.0.1", false).await;
     let refusal = Server::refusal(options(vec![format!("http://127.0.0.1:{port}")])).await;
     assert!(
-        refusal.starts_with("etcd cannot be reached: http://127.0.0.1:"),
+        refusal.starts_with("etcd cannot be reached: http://127.0.0.1:")
+            && refusal.ends_with(": is it an https endpoint?"),
         "{refusal}"
     );
     let refusal = fails(
