@@ -1,22 +1,24 @@
 //! Names to addresses: `/etc/hosts`, then DNS with its TTL, and the last good answer when DNS is away.
+//!
+//! What asks for records of one type, without hosts file and without memory, is in [`records`].
+
+mod hosts;
+pub mod records;
+mod servers;
 
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use hickory_resolver::{
-    TokioResolver,
-    config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig},
-    net::runtime::TokioRuntimeProvider,
-};
+use hickory_resolver::{TokioResolver, config::LookupIpStrategy};
 use thiserror::Error;
 
-/// How long an answer of the hosts file is taken for true; the file is looked at that often.
-const HOSTS_TTL: Duration = Duration::from_secs(1);
+use hosts::{HOSTS_TTL, Hosts};
+use servers::Asking;
 
 /// How long a stale answer serves before DNS is asked again.
 const STALE_TTL: Duration = Duration::from_secs(5);
@@ -30,12 +32,14 @@ pub struct DnsOptions {
     pub valid: Option<Duration>,
     /// `apisix.resolver_timeout`
     pub timeout: Duration,
-    /// `apisix.enable_resolv_search_opt`
+    /// `apisix.enable_resolv_search_opt`: whether the search list of `resolv_conf` counts.
     pub uses_search: bool,
     /// `apisix.enable_ipv6`: whether AAAA records count.
     pub uses_ipv6: bool,
     /// The hosts file.
     pub hosts: PathBuf,
+    /// resolv.conf(5): name servers, search list, `ndots`, `timeout`, `attempts`.
+    pub resolv_conf: PathBuf,
 }
 
 impl Default for DnsOptions {
@@ -47,6 +51,7 @@ impl Default for DnsOptions {
             uses_search: true,
             uses_ipv6: true,
             hosts: "/etc/hosts".into(),
+            resolv_conf: "/etc/resolv.conf".into(),
         }
     }
 }
@@ -97,7 +102,11 @@ impl Resolver {
         let hosts = Mutex::new(Hosts::new(options.hosts.clone()));
         Self {
             shared: Arc::new(Shared {
-                dns: build(&options),
+                dns: Asking::of(&options).resolver(if options.uses_ipv6 {
+                    LookupIpStrategy::Ipv4thenIpv6
+                } else {
+                    LookupIpStrategy::Ipv4Only
+                }),
                 options,
                 hosts,
                 last: Mutex::default(),
@@ -198,132 +207,13 @@ impl Resolver {
     }
 }
 
-fn build(options: &DnsOptions) -> Option<TokioResolver> {
-    let provider = TokioRuntimeProvider::default();
-    let mut builder = if options.servers.is_empty() {
-        match TokioResolver::builder_tokio() {
-            Ok(builder) => builder,
-            Err(error) => {
-                tracing::warn!(%error, "the system's name servers cannot be read: names resolve by the hosts file alone");
-                return None;
-            }
-        }
-    } else {
-        let servers = options.servers.iter().map(|server| {
-            let mut config = NameServerConfig::udp_and_tcp(server.ip());
-            for connection in &mut config.connections {
-                connection.port = server.port();
-            }
-            config
-        });
-        TokioResolver::builder_with_config(
-            ResolverConfig::from_name_servers(servers.collect()),
-            provider,
-        )
-    };
-    let settings = builder.options_mut();
-    settings.timeout = options.timeout;
-    settings.attempts = 1;
-    settings.use_hosts_file = ResolveHosts::Never;
-    settings.ip_strategy = if options.uses_ipv6 {
-        LookupIpStrategy::Ipv4thenIpv6
-    } else {
-        LookupIpStrategy::Ipv4Only
-    };
-    // Times to live are kept here, where a stale answer can still serve.
-    settings.cache_size = 0;
-    if !options.uses_search {
-        settings.ndots = 0;
-    }
-    match builder.build() {
-        Ok(resolver) => Some(resolver),
-        Err(error) => {
-            tracing::warn!(%error, "name resolution cannot be set up: names resolve by the hosts file alone");
-            None
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The hosts file, read again when it changed.
-#[derive(Debug)]
-struct Hosts {
-    path: PathBuf,
-    checked: Option<Instant>,
-    modified: Option<SystemTime>,
-    names: HashMap<String, Vec<IpAddr>>,
-}
-
-impl Hosts {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            checked: None,
-            modified: None,
-            names: HashMap::new(),
-        }
-    }
-
-    fn find(&mut self, host: &str) -> Vec<IpAddr> {
-        if self
-            .checked
-            .is_none_or(|checked| checked.elapsed() >= HOSTS_TTL)
-        {
-            self.checked = Some(Instant::now());
-            let modified = std::fs::metadata(&self.path)
-                .and_then(|meta| meta.modified())
-                .ok();
-            if modified != self.modified {
-                self.modified = modified;
-                self.names = parse(&std::fs::read_to_string(&self.path).unwrap_or_default());
-            }
-        }
-        self.names
-            .get(&host.to_ascii_lowercase())
-            .cloned()
-            .unwrap_or_default()
-    }
-}
-
-/// Reads hosts(5): an address and its names per line, `#` to the end of the line is a comment.
-fn parse(text: &str) -> HashMap<String, Vec<IpAddr>> {
-    let mut names: HashMap<String, Vec<IpAddr>> = HashMap::new();
-    for line in text.lines() {
-        let mut words = line
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace();
-        let Some(address) = words.next().and_then(|word| word.parse().ok()) else {
-            continue;
-        };
-        for name in words {
-            names
-                .entry(name.to_ascii_lowercase())
-                .or_default()
-                .push(address);
-        }
-    }
-    names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_a_hosts_file() {
-        let names = parse("127.0.0.1 localhost Local # x y\n::1 localhost\nbad line\n#\n");
-        assert_eq!(names.get("localhost").map(Vec::len), Some(2));
-        assert_eq!(
-            names.get("local"),
-            Some(&vec![IpAddr::from([127, 0, 0, 1])])
-        );
-        assert_eq!(names.len(), 2);
-    }
 
     #[tokio::test]
     async fn answers_literals_and_hosts_without_a_server() {
