@@ -8,15 +8,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("expr", &[]),
     ("router", &["expr"]),
     ("model", &["schema", "expr"]),
+    ("keyring", &[]),
     ("net", &["schema", "expr", "router", "model"]),
     ("store", &["schema", "expr", "router", "model"]),
     ("http", &["net"]),
     ("client", &["net"]),
-    ("upstream", &["model", "http", "net", "expr"]),
+    ("upstream", &["model", "http", "net", "expr", "keyring"]),
     (
         "snapshot",
         &[
-            "schema", "expr", "router", "model", "net", "store", "http", "upstream",
+            "schema", "expr", "router", "model", "net", "store", "http", "upstream", "keyring",
         ],
     ),
     (
@@ -25,25 +26,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "snapshot", "net", "http", "expr", "router", "upstream", "model",
         ],
     ),
-    ("admin", &["model", "schema", "store", "expr"]),
+    ("admin", &["model", "schema", "store", "expr", "keyring"]),
     (
         "testkit",
         &[
             "model", "net", "store", "http", "upstream", "snapshot", "proxy", "router", "expr",
+            "keyring",
         ],
     ),
     (
         "lockgate",
         &[
-            "schema", "expr", "router", "model", "net", "store", "http", "client", "upstream",
-            "snapshot", "proxy", "admin",
+            "schema", "expr", "router", "model", "net", "store", "http", "client", "keyring",
+            "upstream", "snapshot", "proxy", "admin",
         ],
     ),
     ("xtask", &[]),
 ];
 
 /// Crates that must compile without a runtime.
-const PURE: &[&str] = &["schema", "expr", "router", "model"];
+const PURE: &[&str] = &["schema", "expr", "router", "model", "keyring"];
 
 /// Prefix of the names of our crates.
 const PREFIX: &str = "lockgate-";
