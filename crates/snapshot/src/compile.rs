@@ -183,7 +183,8 @@ impl Compiler {
             }
             Some(("stream_routes", _)) => {
                 self.problems.remove(&entry.key);
-                self.keep(&entry.key, Problem::NotHonoured(inactive::STREAM.into()));
+                let problem = Problem::NotHonoured(inactive::STREAM.into());
+                self.problems.add(&entry.key, problem);
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ fn response(stream: &mut TcpStream) -> (String, bool) {
             "the connection ends without an answer: {}",
             text(&read)
         );
-        read.extend_from_slice(&piece[..count]);
+        read.extend_from_slice(piece.get(..count).expect("what was read"));
         let all = text(&read);
         let Some((head, body)) = all.split_once("\r\n\r\n") else {
             continue;
