@@ -1,0 +1,12 @@
+//! The gateway with its configuration in etcd, which these tests start on free loopback ports.
+
+mod cable;
+mod faults;
+#[path = "../../../../store/tests/suite/etcd/install.rs"]
+mod install;
+mod life;
+mod node;
+mod server;
+mod takeover;
+mod traffic;
+mod written;
