@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Role};
+use lockgate_keyring::Keyring;
 use lockgate_model::boot::{AdminRole, Escape, RouterMode};
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{LogOptions, Options};
@@ -105,8 +106,16 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
             workers: workers(configuration),
             trusted: configuration.trusted(),
             registry,
+            keyring: keyring(configuration),
         },
+        secrets: Arc::default(),
     }
+}
+
+/// Keys of secrets at rest.
+fn keyring(configuration: &Configuration) -> Keyring {
+    let encryption = &configuration.boot.config.apisix.data_encryption;
+    Keyring::new(&encryption.keyring.0)
 }
 
 /// What name resolution is told.

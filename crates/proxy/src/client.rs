@@ -296,6 +296,7 @@ mod tests {
         sync::Arc,
     };
 
+    use lockgate_keyring::Keyring;
     use lockgate_net::{
         dns::{DnsOptions, Resolver},
         listen::Sockets,
@@ -314,10 +315,12 @@ mod tests {
             workers: 1,
             trusted: None,
             registry: Registry::default(),
+            keyring: Keyring::default(),
         };
         let mut compiler = Compiler::new(Settings {
             router: Mode::HostUri,
             upstream,
+            secrets: Arc::default(),
         });
         let options = Options {
             listen: vec![([127, 0, 0, 1], 0).into()],

@@ -6,6 +6,7 @@ use std::{
 };
 
 use lockgate_expr::Expr;
+use lockgate_keyring::{Part, PluginSecrets, Unread};
 use lockgate_model::resource;
 use lockgate_router::{Methods, Mode, RouteSpec, Table};
 use lockgate_store::{Change, Entry};
@@ -16,6 +17,7 @@ use crate::{
     Problem, Route, ServiceFacts, Snapshot, Target, inactive,
     links::Links,
     problems::{ProblemChange, Problems},
+    secrets,
 };
 
 /// What compiling depends on besides the objects.
@@ -25,6 +27,8 @@ pub struct Settings {
     pub router: Mode,
     /// What upstreams are compiled with.
     pub upstream: Compile,
+    /// What the secret fields of plugins are decrypted with.
+    pub secrets: Arc<PluginSecrets>,
 }
 
 /// Everything stored, and the newest snapshot made of it.
@@ -41,6 +45,8 @@ pub struct Compiler {
     of_plugin_config: Links,
     services_of_upstream: Links,
     problems: Problems,
+    /// Objects of this batch with secrets that no key opens.
+    unread: Vec<Arc<str>>,
     revision: u64,
 }
 
@@ -94,6 +100,7 @@ impl Compiler {
             of_plugin_config: Links::default(),
             services_of_upstream: Links::default(),
             problems: Problems::default(),
+            unread: Vec::new(),
             revision: 0,
         }
     }
@@ -132,17 +139,21 @@ impl Compiler {
         for id in std::mem::take(&mut dirty.routes) {
             self.build_route(&id);
         }
+        if let Some(first) = self.unread.first() {
+            // One line for a batch: with a wrong keyring it may be about every consumer.
+            tracing::warn!(objects = self.unread.len(), %first, "no key of data_encryption.keyring decrypts secrets of stored objects: they are taken as they are");
+        }
+        self.unread.clear();
         self.revision = revision;
     }
 
     fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
-        let parts = split(&entry.key);
-        if parts.is_some_and(|(kind, _)| inactive::KINDS.contains(&kind))
-            && let Some(holder) = self.read::<inactive::Holder>(entry)
+        if inactive::is_holder(&entry.key)
+            && let Some(mut holder) = self.read::<inactive::Holder>(entry)
         {
-            self.note_inactive(&entry.key, &holder.plugins);
+            self.take_plugins(&entry.key, &mut holder.plugins);
         }
-        match parts {
+        match split(&entry.key) {
             Some(("routes", id)) => {
                 let value = entry.value.clone();
                 if let Some(stored) = self.routes.get_mut(id) {
@@ -160,8 +171,8 @@ impl Compiler {
                 dirty.routes.insert(id.into());
             }
             Some(("services", id)) => {
-                if let Some(stored) = self.read::<resource::Service>(entry) {
-                    self.note_inactive(&entry.key, &stored.plugins);
+                if let Some(mut stored) = self.read::<resource::Service>(entry) {
+                    self.take_plugins(&entry.key, &mut stored.plugins);
                     self.put_service(&id.into(), &entry.key, stored);
                     dirty.services.insert(id.into());
                 }
@@ -173,6 +184,13 @@ impl Compiler {
                         self.upstreams.insert(id.into(), upstream);
                         self.mark_upstream(id, dirty);
                     }
+                }
+            }
+            Some(("plugin_metadata", name)) => {
+                if let Some(mut config) = self.read(entry) {
+                    let secrets = &self.settings.secrets;
+                    let unread = secrets.decrypt(name, Part::Metadata, &mut config);
+                    self.note_unread(&entry.key, &unread);
                 }
             }
             Some(("plugin_configs", id)) => {
@@ -301,8 +319,8 @@ impl Compiler {
         self.problems.remove(&key);
         match parse::<resource::Route>(&stored.value) {
             Err(problem) => self.note(&key, problem),
-            Ok(route) => {
-                self.note_inactive(&key, &route.plugins);
+            Ok(mut route) => {
+                self.take_plugins(&key, &mut route.plugins);
                 let uses = Uses {
                     service: route.service_id.as_deref().map(Arc::from),
                     upstream: route.upstream_id.as_deref().map(Arc::from),
@@ -458,6 +476,22 @@ impl Compiler {
         parse(&entry.value)
             .map_err(|problem| self.note(&entry.key, problem))
             .ok()
+    }
+
+    /// Decrypts the plugin configurations of an object: what plugins get comes from here.
+    fn take_plugins(&mut self, key: &Arc<str>, plugins: &mut resource::Plugins) {
+        let part = secrets::part_of(key);
+        let unread = self.settings.secrets.decrypt_all(plugins, part);
+        self.note_unread(key, &unread);
+        self.note_inactive(key, plugins);
+    }
+
+    /// Notes secrets that no key opens; plugins get them as they are stored.
+    fn note_unread(&mut self, key: &Arc<str>, unread: &[Unread]) {
+        if let Some(sentence) = secrets::sentence(unread) {
+            self.problems.add(key, Problem::NotHonoured(sentence));
+            self.unread.push(key.clone());
+        }
     }
 
     /// Notes plugins that do nothing, so that nobody finds that out by traffic. Whoever stores them is warned by the Admin API; a line here

@@ -10,13 +10,20 @@ const BUILT: &[&str] = &[];
 /// What is said of every stream route.
 pub(crate) const STREAM: &str = "TCP and UDP are not proxied yet: the route does nothing";
 
-/// Kinds that are not compiled, and whose plugins are still looked at.
-pub(crate) const KINDS: &[&str] = &[
-    "consumers",
-    "consumer_groups",
-    "global_rules",
-    "plugin_configs",
-];
+/// Whether a key is that of an object that is not compiled, and whose plugins are still looked at: consumers and their credentials among
+/// them.
+pub(crate) fn is_holder(key: &str) -> bool {
+    let Some((kind, id)) = key.split_once('/') else {
+        return false;
+    };
+    match kind {
+        "consumer_groups" | "global_rules" | "plugin_configs" => !id.contains('/'),
+        "consumers" => id
+            .split_once('/')
+            .is_none_or(|(_, inside)| inside.starts_with("credentials/")),
+        _ => false,
+    }
+}
 
 /// An object of which only the plugins matter.
 #[derive(Debug, Default, Deserialize)]
@@ -50,6 +57,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn knows_who_holds_plugins() {
+        for (key, expected) in [
+            ("global_rules/1", true),
+            ("global_rules/1/2", false),
+            ("consumers/a", true),
+            ("consumers/a/credentials/b", true),
+            ("consumers/a/others/b", false),
+            ("routes/1", false),
+            ("gen_id", false),
+        ] {
+            assert_eq!(is_holder(key), expected, "{key}");
+        }
+    }
 
     #[test]
     fn names_the_plugins_that_do_nothing() {

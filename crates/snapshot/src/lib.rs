@@ -10,6 +10,7 @@ mod links;
 mod problems;
 mod publish;
 mod route;
+mod secrets;
 mod visible;
 mod watch;
 

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
 };
 
+use lockgate_keyring::Keyring;
 use lockgate_model::health::CheckedUpstream;
 use lockgate_net::{
     dns::{DnsOptions, Resolver},
@@ -130,7 +131,9 @@ impl Setup {
                 workers: self.options.workers,
                 trusted: self.trusted.as_deref().map(|pem| write("roots.pem", pem)),
                 registry: self.registry.clone(),
+                keyring: Keyring::default(),
             },
+            secrets: Arc::default(),
         };
         let mut compiler = {
             let _entered = runtime.enter();

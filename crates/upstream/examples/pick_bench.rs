@@ -5,6 +5,7 @@
 
 use std::hint::black_box;
 
+use lockgate_keyring::Keyring;
 use lockgate_net::{
     clock::Clock,
     dns::{DnsOptions, Resolver},
@@ -23,6 +24,7 @@ async fn main() {
         workers: 1,
         trusted: None,
         registry: Registry::default(),
+        keyring: Keyring::default(),
     };
     println!(
         "nanoseconds per pick\n{:<28}{:>8}{:>8}{:>8}",

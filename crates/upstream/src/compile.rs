@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use lockgate_http::pool::Keep;
+use lockgate_keyring::{DecryptError, Keyring};
 use lockgate_model::resource::{self, DEFAULT_TIMEOUT_S, PassHost, ProbeKind, Scheme};
 use lockgate_net::{
     dns::Resolver,
@@ -33,6 +34,8 @@ pub struct Compile {
     pub trusted: Option<PathBuf>,
     /// What the process knows of nodes; one for all upstreams.
     pub registry: Registry,
+    /// `apisix.data_encryption.keyring`, with which `tls.client_key` may be encrypted.
+    pub keyring: Keyring,
 }
 
 /// `nginx_config.http.upstream` of `config.yaml`.
@@ -91,6 +94,9 @@ pub enum UpstreamError {
     /// Its TLS settings are wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Its private key is stored encrypted with another key.
+    #[error("tls.client_key cannot be decrypted: {0}")]
+    ClientKey(#[from] DecryptError),
 }
 
 impl Upstream {
@@ -110,7 +116,13 @@ impl Upstream {
     ) -> Result<Compiled, UpstreamError> {
         let is_tls = stored.scheme.is_tls();
         let tls_fields = stored.tls.clone().unwrap_or_default();
-        let client_cert = tls_fields.client_cert.zip(tls_fields.client_key);
+        let client_cert = match tls_fields.client_cert.zip(tls_fields.client_key) {
+            Some((chain, key)) => {
+                let key = with.keyring.decrypt_private_key(&key)?.into_owned();
+                Some((chain, key))
+            }
+            None => None,
+        };
         let certificate = client_cert.as_ref().map_or(0, |(chain, _)| hash_of(chain));
         let tls = if is_tls {
             let tls = ClientTls {
@@ -331,6 +343,7 @@ mod tests {
             workers: 1,
             trusted: None,
             registry: Registry::default(),
+            keyring: Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]),
         }
     }
 
@@ -415,10 +428,48 @@ mod tests {
 
     #[tokio::test]
     async fn names_bad_certificates() {
-        let stored = serde_json::from_str(
-            r#"{"scheme":"https","tls":{"client_cert":"x","client_key":"y"}}"#,
-        )
-        .expect("valid");
-        assert!(Upstream::compile(&stored, &with(), &"upstreams/1".into(), None).is_err());
+        let compile = |tls: serde_json::Value, with: &Compile| {
+            let stored = serde_json::json!({"scheme": "https", "tls": tls});
+            let stored = serde_json::from_value(stored).expect("valid");
+            Upstream::compile(&stored, with, &"upstreams/1".into(), None)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        let with = with();
+        let pair = rcgen::generate_simple_self_signed(["client.test".to_owned()]).expect("made");
+        let (chain, key) = (pair.cert.pem(), pair.signing_key.serialize_pem());
+        let older = Keyring::new(["edd1c9f0985e76a2"]).encrypt(&key);
+        let foreign = Keyring::new(["0123456789abcdef"]).encrypt(&key);
+        for (key, expected) in [
+            (key.as_str(), Ok(())),
+            (&with.keyring.encrypt(&key), Ok(())),
+            (&older, Ok(())),
+            (
+                &foreign,
+                Err("tls.client_key cannot be decrypted: no key of the keyring decrypts it"),
+            ),
+            (
+                "y",
+                Err("tls.client_key cannot be decrypted: it is not encrypted"),
+            ),
+        ] {
+            let tls = serde_json::json!({"client_cert": chain, "client_key": key});
+            assert_eq!(
+                compile(tls, &with),
+                expected.map_err(str::to_owned),
+                "{key}"
+            );
+        }
+        let tls = serde_json::json!({"client_cert": "x", "client_key": key});
+        let refused = compile(tls, &with).expect_err("no certificate");
+        assert!(
+            refused.starts_with("the client certificate cannot be used"),
+            "{refused}"
+        );
+        // Without a certificate the key is not used.
+        assert_eq!(
+            compile(serde_json::json!({"client_key": "y"}), &with),
+            Ok(())
+        );
     }
 }

@@ -1,5 +1,8 @@
 //! Plugins that are stored and do nothing.
 
+use std::sync::Arc;
+
+use lockgate_keyring::Keyring;
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_router::Mode;
 use lockgate_snapshot::{Compiler, Settings};
@@ -7,8 +10,8 @@ use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Defaults, Registry};
 use serde_json::{Value, json};
 
-pub(crate) fn compiler() -> Compiler {
-    Compiler::new(Settings {
+pub(crate) fn settings() -> Settings {
+    Settings {
         router: Mode::HostUri,
         upstream: Compile {
             resolver: Resolver::new(DnsOptions::default()),
@@ -16,8 +19,14 @@ pub(crate) fn compiler() -> Compiler {
             workers: 1,
             trusted: None,
             registry: Registry::default(),
+            keyring: Keyring::default(),
         },
-    })
+        secrets: Arc::default(),
+    }
+}
+
+pub(crate) fn compiler() -> Compiler {
+    Compiler::new(settings())
 }
 
 fn put(key: &str, value: &Value) -> Change {
@@ -66,6 +75,11 @@ async fn names_plugins_that_do_nothing() {
         (
             "consumers/jack",
             json!({"username": "jack", "plugins": plugins}),
+            Some(one),
+        ),
+        (
+            "consumers/jack/credentials/1",
+            json!({"plugins": plugins}),
             Some(one),
         ),
         ("consumer_groups/1", json!({"plugins": plugins}), Some(one)),

@@ -7,4 +7,5 @@
 
 mod inactive;
 mod incremental;
+mod secrets;
 mod watch;

@@ -1,3 +1,4 @@
+use lockgate_keyring::Keyring;
 use lockgate_model::{
     health::Health,
     resource::{self, Checks},
@@ -26,6 +27,7 @@ impl Bench {
                 workers: 1,
                 trusted: None,
                 registry: Registry::default(),
+                keyring: Keyring::default(),
             },
             clock: Clock::new(),
         }
