@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use lockgate_keyring::{Keyring, PluginSecrets, Unread};
 use lockgate_store::{Author, Store};
 use serde_json::{Value, json};
 
@@ -41,20 +42,24 @@ pub struct Admin {
     schemas: Schemas,
     plugins: Plugins,
     environment: Environment,
+    secrets: PluginSecrets,
     envelope: Envelope,
     server: HeaderValue,
     clock: Clock,
     log_limit: LogLimit,
+    unread_limit: LogLimit,
 }
 
 impl Admin {
     /// An Admin API that writes to `store`.
     pub fn new(options: AdminOptions, store: Arc<dyn Store>) -> Self {
         let names = KINDS.iter().flat_map(Kind::schema_names);
+        let environment = Environment::default();
         Self {
             schemas: Schemas::load(names),
             plugins: Plugins::new(),
-            environment: Environment::default(),
+            secrets: environment.plugin_secrets(),
+            environment,
             envelope: Envelope {
                 is_v3: options.is_v3,
                 prefix: options.prefix.clone(),
@@ -62,6 +67,7 @@ impl Admin {
             server: server_value(&options.server),
             clock: Arc::new(unix_seconds),
             log_limit: LogLimit::default(),
+            unread_limit: LogLimit::default(),
             options,
             store,
         }
@@ -77,6 +83,7 @@ impl Admin {
     /// Checks objects as a process with these settings does.
     #[must_use]
     pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.secrets = environment.plugin_secrets();
         self.environment = environment;
         self
     }
@@ -92,8 +99,28 @@ impl Admin {
             schemas: &self.schemas,
             plugins: &self.plugins,
             environment: &self.environment,
+            secrets: &self.secrets,
             now: self.now(),
             skips_references: false,
+        }
+    }
+
+    /// Encrypts and decrypts the secret fields of plugins.
+    pub(crate) fn secrets(&self) -> &PluginSecrets {
+        &self.secrets
+    }
+
+    /// Encrypts private keys, and decrypts them.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.environment.keyring
+    }
+
+    /// Notes secrets of a stored object that no key opens.
+    pub(crate) fn log_unread(&self, key: &str, unread: &[Unread]) {
+        if let Some(Unread { plugin, field }) = unread.first()
+            && let Some(withheld) = self.unread_limit.take(self.now())
+        {
+            tracing::warn!(%key, %plugin, %field, withheld, "no key of data_encryption.keyring decrypts a stored secret: it is taken as it is");
         }
     }
 

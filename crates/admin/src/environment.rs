@@ -1,5 +1,9 @@
 //! What checks of objects depend on besides the objects: settings of this process.
 
+use lockgate_keyring::{Keyring, PluginSecrets};
+
+use crate::plugins::Plugins;
+
 /// Settings that decide whether an object is accepted; the names of `config.yaml` are given with each. The default is what the reference has
 /// without a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,8 +12,10 @@ pub struct Environment {
     pub cache_zones: Option<Vec<CacheZone>>,
     /// `apisix.proxy_mode` names `stream`: stream routes can be stored.
     pub has_stream_mode: bool,
-    /// `apisix.data_encryption.enable_encrypt_fields`
+    /// `apisix.data_encryption.enable_encrypt_fields`, in a process whose store is no file: secret fields of plugins are encrypted.
     pub encrypts: bool,
+    /// `apisix.data_encryption.keyring`. Private keys are encrypted with it whatever `encrypts` says.
+    pub keyring: Keyring,
 }
 
 /// One of `apisix.proxy_cache.zones`.
@@ -34,6 +40,18 @@ impl Default for Environment {
             ]),
             has_stream_mode: false,
             encrypts: true,
+            keyring: Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]),
+        }
+    }
+}
+
+impl Environment {
+    /// What encrypts and decrypts the secret fields of plugins; it leaves everything as it is where none are encrypted.
+    pub fn plugin_secrets(&self) -> PluginSecrets {
+        if self.encrypts {
+            PluginSecrets::new(self.keyring.clone(), Plugins::new().secret_fields())
+        } else {
+            PluginSecrets::default()
         }
     }
 }

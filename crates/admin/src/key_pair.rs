@@ -2,6 +2,7 @@
 //! reference.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lockgate_keyring::Keyring;
 
 /// Labels that OpenSSL takes for a certificate.
 const CERTIFICATE: &[&str] = &["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
@@ -13,22 +14,19 @@ const KEY: &[&str] = &[
     "DSA PRIVATE KEY",
 ];
 
-/// Checks a certificate and, where there is one, its key.
+/// Checks a certificate and, where there is one, its key, which is PEM or encrypted with a key of the keyring.
 ///
 /// # Errors
 /// One of them cannot be read.
-pub(crate) fn check(certificate: &str, key: Option<&str>) -> Result<(), String> {
+pub(crate) fn check(keyring: &Keyring, certificate: &str, key: Option<&str>) -> Result<(), String> {
     if !has_block(certificate, CERTIFICATE) {
         return Err("failed to parse cert: PEM_read_bio_X509_AUX() failed".into());
     }
     let Some(key) = key else { return Ok(()) };
-    // What is not PEM is the ciphertext of a key, in base64.
-    if !key.starts_with("---") {
-        let is_text = STANDARD.decode(key).is_ok();
-        let message = "failed to decrypt previous encrypted key";
-        return is_text.then_some(()).ok_or_else(|| message.to_owned());
-    }
-    if !has_block(key, KEY) {
+    let Ok(key) = keyring.decrypt_private_key(key) else {
+        return Err("failed to decrypt previous encrypted key".into());
+    };
+    if !has_block(&key, KEY) {
         return Err("failed to parse key: PEM_read_bio_PrivateKey() failed".into());
     }
     Ok(())
@@ -117,10 +115,20 @@ mod tests {
     #[test]
     fn takes_keys_as_pem_or_as_ciphertext() {
         let certificate = block("CERTIFICATE", "MAMCAQE=");
+        let keyring = Keyring::new(["qeddd145sfvddff3"]);
+        let key = block("EC PRIVATE KEY", "MAMCAQE=");
         for (key, refusal) in [
             (None, None),
-            (Some(block("EC PRIVATE KEY", "MAMCAQE=")), None),
-            (Some("c2VjcmV0".to_owned()), None),
+            (Some(keyring.encrypt(&key)), None),
+            (Some(key), None),
+            (
+                Some(keyring.encrypt("no key")),
+                Some("failed to parse key: PEM_read_bio_PrivateKey() failed"),
+            ),
+            (
+                Some("c2VjcmV0".to_owned()),
+                Some("failed to decrypt previous encrypted key"),
+            ),
             (
                 Some(block("ENCRYPTED PRIVATE KEY", "MAMCAQE=")),
                 Some("failed to parse key: PEM_read_bio_PrivateKey() failed"),
@@ -130,7 +138,7 @@ mod tests {
                 Some("failed to decrypt previous encrypted key"),
             ),
         ] {
-            let outcome = check(&certificate, key.as_deref());
+            let outcome = check(&keyring, &certificate, key.as_deref());
             assert_eq!(outcome.err().as_deref(), refusal, "{key:?}");
         }
     }

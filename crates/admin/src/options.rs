@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_keyring::PluginSecrets;
 use lockgate_model::health::CheckedUpstream;
 use lockgate_store::Store;
 
@@ -84,4 +85,6 @@ pub struct ControlOptions {
     pub problems: ProblemReport,
     /// How the nodes of upstreams are.
     pub health: HealthReport,
+    /// Decrypts the secret fields of plugins, which are shown as the data plane has them.
+    pub secrets: Arc<PluginSecrets>,
 }

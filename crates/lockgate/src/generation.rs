@@ -61,8 +61,9 @@ impl Generation {
         let workers = Workers::bind(options, &mut sockets).map_err(listeners::explain_start)?;
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
-        let compiler = Compiler::new(wiring::compiler(&configuration, registry.clone()));
-        let watcher = Watcher::start(store.clone(), compiler)
+        let settings = wiring::compiler(&configuration, registry.clone());
+        let secrets = settings.secrets.clone();
+        let watcher = Watcher::start(store.clone(), Compiler::new(settings))
             .await
             .context("cannot read the store")?;
         let workers = workers
@@ -73,7 +74,9 @@ impl Generation {
         let mut control_plane = ControlPlane::new();
         if let Some(listener) = admin {
             let store = Arc::new(Visible::new(store.clone(), watcher.status()));
-            let admin = Arc::new(Admin::new(wiring::admin(&configuration), store));
+            let admin = Admin::new(wiring::admin(&configuration), store)
+                .with_environment(wiring::environment(&configuration));
+            let admin = Arc::new(admin);
             control_plane.serve(
                 "the Admin API",
                 admin.serve(listener, control_plane.stopped()),
@@ -85,6 +88,7 @@ impl Generation {
                 store.clone(),
                 watcher.status(),
                 registry.clone(),
+                secrets,
             )));
             control_plane.serve(
                 "the control API",

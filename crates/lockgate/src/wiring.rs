@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Role};
-use lockgate_keyring::Keyring;
-use lockgate_model::boot::{AdminRole, Escape, RouterMode};
+use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Environment, Role};
+use lockgate_keyring::{Keyring, PluginSecrets};
+use lockgate_model::boot::{AdminRole, Escape, Provider, RouterMode};
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
@@ -108,7 +108,7 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
             registry,
             keyring: keyring(configuration),
         },
-        secrets: Arc::default(),
+        secrets: Arc::new(environment(configuration).plugin_secrets()),
     }
 }
 
@@ -116,6 +116,20 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
 fn keyring(configuration: &Configuration) -> Keyring {
     let encryption = &configuration.boot.config.apisix.data_encryption;
     Keyring::new(&encryption.keyring.0)
+}
+
+/// What the checks of the Admin API depend on. In files nothing is encrypted, as in the reference.
+pub(crate) fn environment(configuration: &Configuration) -> Environment {
+    let config = &configuration.boot.config;
+    let is_in_store = matches!(
+        config.deployment.provider(),
+        Provider::Embedded | Provider::Etcd
+    );
+    Environment {
+        encrypts: is_in_store && config.apisix.data_encryption.enable_encrypt_fields,
+        keyring: keyring(configuration),
+        ..Environment::default()
+    }
 }
 
 /// What name resolution is told.
@@ -167,6 +181,7 @@ pub(crate) fn control(
     store: Arc<dyn Store>,
     status: Arc<Status>,
     registry: Registry,
+    secrets: Arc<PluginSecrets>,
 ) -> ControlOptions {
     let config = &configuration.boot.config;
     ControlOptions {
@@ -184,6 +199,7 @@ pub(crate) fn control(
                 .collect()
         }),
         health: Arc::new(move || registry.health()),
+        secrets,
     }
 }
 
@@ -277,6 +293,23 @@ nginx_config:
         };
         let options = proxy(&configuration, listen);
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn secrets_are_encrypted_unless_the_configuration_says_otherwise() {
+        let environment = |text: &str| {
+            let file = Some(File { name: "", text });
+            super::environment(&Configuration {
+                boot: Boot::read(file, &|_| None).expect("valid"),
+                ..defaults()
+            })
+        };
+        assert_eq!(super::environment(&defaults()), Environment::default());
+        let key = "0123456789abcdef";
+        let off = environment(&format!(
+            "apisix: {{data_encryption: {{enable_encrypt_fields: false, keyring: {key}}}}}"
+        ));
+        assert_eq!((off.encrypts, off.keyring), (false, Keyring::new([key])));
     }
 
     #[test]

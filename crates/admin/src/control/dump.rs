@@ -1,8 +1,9 @@
-//! Stored objects as the data plane sees them: defaults filled in, nodes as a list.
+//! Stored objects as the data plane sees them: defaults filled in, nodes as a list, secrets of plugins decrypted.
 
 use std::net::IpAddr;
 
 use http::StatusCode;
+use lockgate_keyring::Part;
 use lockgate_store::{Entry, StoreError};
 use serde_json::{Map, Value, json};
 
@@ -58,7 +59,7 @@ pub(super) async fn answer(
             .iter()
             .all(|problem| *problem.key != *entry.key)
     };
-    let show = |entry: &Entry| kind.show(&options.prefix, schemas, entry);
+    let show = |entry: &Entry| kind.show(options, schemas, entry);
     let Some(id) = id else {
         let prefix = format!("{}/", kind.plural);
         let listing = options.store.list(&prefix).await?;
@@ -79,13 +80,17 @@ pub(super) async fn answer(
 
 impl Kind {
     /// An entry for people; `None` where it is none of this kind's objects.
-    fn show(&self, prefix: &str, schemas: &Schemas, entry: &Entry) -> Option<Value> {
+    fn show(&self, options: &ControlOptions, schemas: &Schemas, entry: &Entry) -> Option<Value> {
         let id = entry.key.strip_prefix(self.plural)?.strip_prefix('/')?;
         if id.contains('/') {
             return None;
         }
         let mut value: Value = serde_json::from_slice(&entry.value).ok()?;
         schemas.fill(self.singular, &mut value);
+        if let Some(plugins) = value.get_mut("plugins").and_then(Value::as_object_mut) {
+            // What no key opens is shown as it is stored, and is among the problems.
+            let _unread = options.secrets.decrypt_all(plugins, Part::Plugin);
+        }
         value
             .as_object_mut()?
             .insert("id".into(), Value::String(id.to_owned()));
@@ -99,7 +104,7 @@ impl Kind {
             nodes.as_array().into_iter().flatten().any(is_domain)
         });
         Some(json!({
-            "key": format!("{prefix}/{}", entry.key),
+            "key": format!("{}/{}", options.prefix, entry.key),
             "value": value,
             "createdIndex": entry.create_revision,
             "modifiedIndex": entry.mod_revision,

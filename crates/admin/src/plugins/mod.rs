@@ -13,6 +13,7 @@ pub(crate) use plugin::Plugin;
 
 use std::collections::BTreeMap;
 
+use lockgate_keyring::PluginFields;
 use serde_json::{Map, Value};
 
 use crate::{environment::Environment, lua_syntax, lua_value::is_table, resources::Rules};
@@ -67,6 +68,15 @@ impl Plugins {
     /// The HTTP plugin of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Plugin> {
         self.http.get(name)
+    }
+
+    /// The fields of HTTP plugins that are encrypted when they are stored, by plugin. Stream plugins have none: the reference encrypts nothing in
+    /// the `plugins` of stream routes.
+    pub(crate) fn secret_fields(&self) -> impl Iterator<Item = (String, PluginFields)> {
+        self.http.iter().filter_map(|plugin| {
+            let fields = plugin.secret_fields()?;
+            Some((plugin.name().to_owned(), fields))
+        })
     }
 
     /// Checks the `plugins` of an object.

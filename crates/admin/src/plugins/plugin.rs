@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use lockgate_keyring::PluginFields;
 use lockgate_schema::Schema;
 use lockgate_store::Store;
 use serde_json::{Map, Value, json};
@@ -80,6 +81,27 @@ impl Plugin {
     /// The schema that consumers of the plugin have of their own.
     pub(crate) fn consumer_schema(&self) -> Option<&Schema> {
         self.facts().consumer.as_ref()
+    }
+
+    /// `encrypt_fields` of its schemas; `None` where it has none. Does not compile the schemas.
+    pub(super) fn secret_fields(&self) -> Option<PluginFields> {
+        // Most records need not be read.
+        if !self.record.contains("\"encrypt_fields\"") {
+            return None;
+        }
+        let record: Value = serde_json::from_str(self.record).ok()?;
+        let fields = |name: &str| -> Option<Vec<String>> {
+            let fields = record.get(name)?.get("encrypt_fields");
+            let fields = fields.and_then(Value::as_array).into_iter().flatten();
+            let fields = fields.filter_map(Value::as_str);
+            Some(fields.map(str::to_owned).collect())
+        };
+        let plugin = fields("schema").unwrap_or_default();
+        Some(PluginFields {
+            consumer: fields("consumer_schema").unwrap_or_else(|| plugin.clone()),
+            metadata: fields("metadata_schema").unwrap_or_default(),
+            plugin,
+        })
     }
 
     pub(super) fn check(&self) -> Option<checks::Check> {
@@ -176,5 +198,37 @@ mod tests {
         assert!(http.is_sorted_by(|one, next| one > next));
         assert!(stream.is_sorted_by(|one, next| one > next));
         assert_eq!((http.len(), stream.len()), (107, 5));
+    }
+
+    #[test]
+    fn finds_the_secret_fields_of_each_part() {
+        let text = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        for (name, expected) in [
+            ("cors", None),
+            ("key-auth", Some([&[][..], &["key"], &[]])),
+            ("csrf", Some([&["key"], &["key"], &[]])),
+            (
+                "azure-functions",
+                Some([
+                    &["authorization.apikey"],
+                    &["authorization.apikey"],
+                    &["master_apikey"],
+                ]),
+            ),
+        ] {
+            let (_, record) = records::HTTP.iter().find(|(own, _)| *own == name).unwrap();
+            let expected = expected.map(|[plugin, consumer, metadata]| PluginFields {
+                plugin: text(plugin),
+                consumer: text(consumer),
+                metadata: text(metadata),
+            });
+            assert_eq!(
+                Plugin::new(name, record).secret_fields(),
+                expected,
+                "{name}"
+            );
+        }
     }
 }

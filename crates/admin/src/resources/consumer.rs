@@ -1,19 +1,21 @@
 //! Consumers (`apisix/admin/consumers.lua`), and that the keys by which they are found are not used twice (`apisix/consumer.lua`).
 
 use http::Method;
+use lockgate_keyring::Part;
 use lockgate_schema::is_secret_reference;
 use lockgate_store::{BoxFuture, Entry};
 use serde_json::{Map, Value};
 
 use crate::plugins::Purpose;
 
-use super::{Identity, Kind, Rules, Subject, reference};
+use super::{Identity, Kind, Rules, Sealed, Subject, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     identity: Identity::Field("username"),
     unsupported: &[Method::POST, Method::PATCH],
     owned: Some("credentials"),
+    sealed: Sealed::plugins(Part::Consumer),
     ..Kind::plain(
         "consumers",
         "consumer",
@@ -77,13 +79,13 @@ pub(super) async fn check_keys(
     let listing = rules.store.list("consumers/").await;
     let listing = listing.map_err(|error| error.to_string())?;
     for (plugin, field, key) in keys {
-        let written = Value::from(key).to_string();
+        let forms = rules.secrets.forms(plugin, Part::Consumer, field, key);
         let owner = listing
             .entries
             .iter()
             // Most entries need not be read.
-            .filter(|entry| contains(&entry.value, written.as_bytes()))
-            .filter(|entry| has_key(entry, plugin, field, key))
+            .filter(|entry| forms.iter().any(|form| may_contain(&entry.value, form)))
+            .filter(|entry| has_key(rules, entry, plugin, field, key))
             .filter_map(Owner::of)
             .find(|owner| !owner.is(consumer, credential));
         if let Some(owner) = owner {
@@ -96,20 +98,29 @@ pub(super) async fn check_keys(
     Ok(())
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+/// Whether a text may be in JSON. Looks for the longest part of it that no writer escapes; the reference writes `/` as `\/`.
+fn may_contain(json: &[u8], text: &str) -> bool {
+    let parts = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    let part = longest.as_bytes();
+    part.is_empty() || json.windows(part.len()).any(|window| window == part)
 }
 
 fn key_in<'a>(plugins: &'a Map<String, Value>, plugin: &str, field: &str) -> Option<&'a str> {
     plugins.get(plugin)?.get(field)?.as_str()
 }
 
-fn has_key(entry: &Entry, plugin: &str, field: &str, key: &str) -> bool {
-    let Ok(value) = serde_json::from_slice::<Value>(&entry.value) else {
+fn has_key(rules: &Rules<'_>, entry: &Entry, plugin: &str, field: &str, key: &str) -> bool {
+    let Ok(mut value) = serde_json::from_slice::<Value>(&entry.value) else {
         return false;
     };
-    let plugins = value.get("plugins").and_then(Value::as_object);
-    plugins.and_then(|plugins| key_in(plugins, plugin, field)) == Some(key)
+    let plugins = value.get_mut("plugins").and_then(Value::as_object_mut);
+    let Some(config) = plugins.and_then(|plugins| plugins.get_mut(plugin)) else {
+        return false;
+    };
+    // What no key opens is compared as it is stored.
+    let _unread = rules.secrets.decrypt(plugin, Part::Consumer, config);
+    config.get(field).and_then(Value::as_str) == Some(key)
 }
 
 /// Who holds a key.
@@ -143,6 +154,42 @@ impl<'a> Owner<'a> {
         match self.credential {
             Some(id) => format!("credential: {id} of consumer: {consumer}"),
             None => format!("consumer: {consumer}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_texts_however_they_are_escaped() {
+        for (json, text, expected) in [
+            (
+                r#"{"key":"523EisB/dvqlIT9RzfF3ZQ=="}"#,
+                "523EisB/dvqlIT9RzfF3ZQ==",
+                true,
+            ),
+            (
+                r#"{"key":"523EisB\/dvqlIT9RzfF3ZQ=="}"#,
+                "523EisB/dvqlIT9RzfF3ZQ==",
+                true,
+            ),
+            (
+                r#"{"key":"523EisB\/dvqlIT9RzfF3Z"}"#,
+                "523EisB/dvqlIT9RzfF3ZQ==",
+                false,
+            ),
+            (r#"{"key":"a\"1"}"#, "a\"1", true),
+            (r#"{"key":"\u00e9"}"#, "é", true),
+            ("{}", "", true),
+            ("{}", "a", false),
+        ] {
+            assert_eq!(
+                may_contain(json.as_bytes(), text),
+                expected,
+                "{json} {text}"
+            );
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Credentials of consumers (`apisix/admin/credentials.lua`).
 
 use http::Method;
+use lockgate_keyring::Part;
 use lockgate_store::BoxFuture;
 use serde_json::Value;
 
 use crate::plugins::Plugin;
 
-use super::{Kind, Rules, Subject, consumer};
+use super::{Kind, Rules, Sealed, Subject, consumer};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     unsupported: &[Method::POST, Method::PATCH],
+    sealed: Sealed::plugins(Part::Consumer),
     ..Kind::plain(
         "credentials",
         "credential",

@@ -1,16 +1,18 @@
 //! Plugins that run for every request (`apisix/admin/global_rules.lua`).
 
 use http::Method;
+use lockgate_keyring::Part;
 use lockgate_store::BoxFuture;
 use serde_json::Value;
 
 use crate::{lua_value::text_of, plugins::Purpose};
 
-use super::{Kind, Rules, Subject};
+use super::{Kind, Rules, Sealed, Subject};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     unsupported: &[Method::POST],
+    sealed: Sealed::plugins(Part::Plugin),
     ..Kind::plain(
         "global_rules",
         "global rule",

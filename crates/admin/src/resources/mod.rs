@@ -13,6 +13,7 @@ mod plugin_metadata;
 mod proto;
 mod reference;
 mod route;
+mod sealed;
 mod secret;
 mod service;
 mod ssl;
@@ -21,9 +22,11 @@ mod upstream;
 mod verbs;
 
 pub(crate) use place::{Misplaced, Place};
+pub(crate) use sealed::Sealed;
 pub(crate) use verbs::{Demand, answer};
 
 use http::Method;
+use lockgate_keyring::{Keyring, PluginSecrets};
 use lockgate_store::{BoxFuture, Entry, Store, StoreError};
 use serde_json::{Map, Value};
 
@@ -75,6 +78,8 @@ pub(crate) struct Kind {
     pub(crate) filters: &'static [&'static str],
     /// Fields that are not shown.
     pub(crate) hidden: &'static [&'static str],
+    /// What is encrypted when it is stored.
+    pub(crate) sealed: Sealed,
 }
 
 /// What an object is called by.
@@ -116,6 +121,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) plugins: &'a Plugins,
     /// What else the checks depend on.
     pub(crate) environment: &'a Environment,
+    /// What stored secrets of plugins are decrypted with.
+    pub(crate) secrets: &'a PluginSecrets,
     /// Unix seconds.
     pub(crate) now: u64,
     /// References to other objects need not lead anywhere.
@@ -142,6 +149,7 @@ impl Kind {
             owned: None,
             filters: &[],
             hidden: &[],
+            sealed: Sealed::NOTHING,
         }
     }
 
@@ -172,6 +180,11 @@ impl Kind {
 }
 
 impl Rules<'_> {
+    /// What private keys are decrypted with.
+    fn keyring(&self) -> &Keyring {
+        &self.environment.keyring
+    }
+
     /// Checks a value, as part of an object, against a schema.
     ///
     /// # Errors

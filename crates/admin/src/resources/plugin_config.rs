@@ -1,16 +1,18 @@
 //! Plugins that several routes share (`apisix/admin/plugin_config.lua`).
 
 use http::Method;
+use lockgate_keyring::Part;
 use lockgate_store::{BoxFuture, Store, StoreError};
 
 use crate::plugins::Purpose;
 
-use super::{Kind, Rules, Subject, reference};
+use super::{Kind, Rules, Sealed, Subject, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     unsupported: &[Method::POST],
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
+    sealed: Sealed::plugins(Part::Plugin),
     ..Kind::plain(
         "plugin_configs",
         "plugin config",

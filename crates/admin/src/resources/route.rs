@@ -1,6 +1,7 @@
 //! Routes (`apisix/admin/routes.lua`).
 
 use lockgate_expr::Expr;
+use lockgate_keyring::Part;
 use lockgate_store::BoxFuture;
 use serde_json::Value;
 
@@ -11,11 +12,15 @@ use crate::{
     plugins::Purpose,
 };
 
-use super::{Kind, Rules, reference, upstream};
+use super::{Kind, Rules, Sealed, reference, upstream};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     filters: &["service_id", "upstream_id"],
+    sealed: Sealed {
+        plugins: Some(Part::Plugin),
+        keys: &["/upstream/tls/client_key"],
+    },
     ..Kind::plain(
         "routes",
         "route",

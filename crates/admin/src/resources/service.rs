@@ -1,16 +1,21 @@
 //! Services (`apisix/admin/services.lua`).
 
+use lockgate_keyring::Part;
 use lockgate_store::{BoxFuture, Store, StoreError};
 use serde_json::Value;
 
 use crate::plugins::Purpose;
 
-use super::{Kind, Rules, reference, route, upstream};
+use super::{Kind, Rules, Sealed, reference, route, upstream};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
     owned: Some("graphql_cost_decorations"),
+    sealed: Sealed {
+        plugins: Some(Part::Plugin),
+        keys: &["/upstream/tls/client_key"],
+    },
     ..Kind::plain(
         "services",
         "service",

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::key_pair;
 
-use super::{Kind, Rules};
+use super::{Kind, Rules, Sealed};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     hidden: &["key", "keys"],
+    sealed: Sealed::keys(&["/key", "/keys"]),
     ..Kind::plain("ssls", "ssl", "ssl", |rules, subject| -> BoxFuture<'_, _> {
         Box::pin(async move { check(rules, subject.conf) })
     })
@@ -39,16 +40,18 @@ fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
         .map_err(|why| format!("failed to handle cert-key pair[{place}]: {why}"))?;
     }
     match conf.pointer("/client/ca").and_then(Value::as_str) {
-        Some(authority) if !is_secret_reference(authority) => key_pair::check(authority, None)
-            .map_err(|why| format!("failed to validate client_cert: {why}")),
+        Some(authority) if !is_secret_reference(authority) => {
+            key_pair::check(rules.keyring(), authority, None)
+                .map_err(|why| format!("failed to validate client_cert: {why}"))
+        }
         _ => Ok(()),
     }
 }
 
 /// Checks a certificate and its key, unless one of them is a reference to a secret.
-fn check_pair(_rules: &Rules<'_>, certificate: &str, key: &str) -> Result<(), String> {
+fn check_pair(rules: &Rules<'_>, certificate: &str, key: &str) -> Result<(), String> {
     if is_secret_reference(certificate) || is_secret_reference(key) {
         return Ok(());
     }
-    key_pair::check(certificate, Some(key))
+    key_pair::check(rules.keyring(), certificate, Some(key))
 }

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::lua_value::{is_given, text_of};
 
-use super::{Kind, Rules, Subject, reference};
+use super::{Kind, Rules, Sealed, Subject, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     unsupported: &[Method::PATCH],
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
     filters: &["service_id", "upstream_id"],
+    sealed: Sealed::keys(&["/upstream/tls/client_key"]),
     ..Kind::plain(
         "stream_routes",
         "stream route",

@@ -10,11 +10,12 @@ use crate::{
     lua_value::{is_given, to_number},
 };
 
-use super::{Kind, Rules, reference};
+use super::{Kind, Rules, Sealed, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
     schemas: &[HASH_VARS, HASH_HEADER],
+    sealed: Sealed::keys(&["/tls/client_key"]),
     find_user: Some(|store, id| -> BoxFuture<'_, _> { Box::pin(find_user(store, id)) }),
     ..Kind::plain(
         "upstreams",
@@ -47,7 +48,11 @@ pub(super) async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String>
         return Err("`upstream_host` can't be empty when `pass_host` is `rewrite`".into());
     }
     if let Some(certificate) = tls.get("client_cert").and_then(Value::as_str) {
-        key_pair::check(certificate, tls.get("client_key").and_then(Value::as_str))?;
+        key_pair::check(
+            rules.keyring(),
+            certificate,
+            tls.get("client_key").and_then(Value::as_str),
+        )?;
     }
     check_hash_key(rules, conf)
 }

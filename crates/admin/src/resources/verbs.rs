@@ -19,7 +19,9 @@ use crate::{
     response::Answer,
 };
 
-use super::{Identity, Place, Subject, conf, graphql_cost_decoration, owned, reference::id_of};
+use super::{
+    Identity, Kind, Place, Subject, conf, graphql_cost_decoration, owned, reference::id_of,
+};
 
 /// What a client wants of objects.
 pub(crate) struct Demand<'a> {
@@ -68,7 +70,8 @@ async fn get(admin: &Admin, demand: &Demand<'_>) -> Result<Answer, Answer> {
     };
     let found = admin.store().get(&demand.place.key(id)).await?;
     Ok(found.map_or_else(Envelope::missing, |entry| {
-        let shown = demand.place.kind.shown(entry);
+        let kind = demand.place.kind;
+        let shown = kind.shown(opened(admin, kind, id, entry));
         admin.envelope().found(&shown)
     }))
 }
@@ -104,8 +107,31 @@ async fn list(admin: &Admin, demand: &Demand<'_>) -> Result<Answer, Answer> {
         entries.sort_by(|one, other| one.key.cmp(&other.key));
         entries
     };
-    let shown: Vec<Entry> = entries.into_iter().map(|entry| kind.shown(entry)).collect();
+    let shown: Vec<Entry> = entries
+        .into_iter()
+        .map(|entry| {
+            if kind.sealed.stays_in_lists() {
+                entry
+            } else {
+                kind.shown(opened(admin, kind, "", entry))
+            }
+        })
+        .collect();
     Ok(admin.envelope().list(&collection, &shown, total))
+}
+
+/// An entry with the secrets of its plugins decrypted. What holds none is shown as it is stored.
+fn opened(admin: &Admin, kind: &Kind, id: &str, mut entry: Entry) -> Entry {
+    let secrets = admin.secrets();
+    if !kind.sealed.is_in(secrets, id, &entry) {
+        return entry;
+    }
+    if let Ok(mut object) = serde_json::from_slice::<Value>(&entry.value) {
+        let unread = kind.sealed.open(secrets, id, &mut object);
+        admin.log_unread(&entry.key, &unread);
+        entry.value = object.to_string().into_bytes().into();
+    }
+    entry
 }
 
 async fn post(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
@@ -204,7 +230,11 @@ async fn patch(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> 
     let Some(old) = admin.store().get(&key).await? else {
         return Err(Envelope::missing());
     };
-    let mut conf = stored_object(&old)?;
+    // What is merged and checked is not encrypted, or it would be encrypted twice.
+    let mut object = Value::Object(stored_object(&old)?);
+    let unread = place.kind.sealed.open(admin.secrets(), id, &mut object);
+    admin.log_unread(&key, &unread);
+    let mut conf = members(object);
     let keeps_update_time = is_whole && change.get("update_time").is_some();
     if is_whole {
         patch::merge(&mut conf, members(change));
@@ -258,13 +288,13 @@ async fn delete(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// Checks an object by the rules of its kind.
+/// Checks an object by the rules of its kind, and encrypts what is secret in it.
 async fn checked(
     admin: &Admin,
     place: &Place<'_>,
     conf: Map<String, Value>,
 ) -> Result<Value, Answer> {
-    let value = Value::Object(conf);
+    let mut value = Value::Object(conf);
     let settled = match place.kind.identity {
         Identity::Id => value.get("id").map(text_of),
         Identity::Field(_) | Identity::Path => place.id.map(str::to_owned),
@@ -278,6 +308,9 @@ async fn checked(
     (place.kind.check)(&rules, subject)
         .await
         .map_err(Answer::refusal)?;
+    let (secrets, keyring) = (admin.secrets(), admin.keyring());
+    let sealed = place.kind.sealed;
+    sealed.close(secrets, keyring, settled.as_deref(), &mut value);
     Ok(value)
 }
 
@@ -322,7 +355,7 @@ fn stored_object(entry: &Entry) -> Result<Map<String, Value>, Answer> {
     })
 }
 
-/// The fields of a change. Lua cannot tell the places of a list from fields, so a list has fields with numbers as names, which the schema
+/// The fields of an object, or of a change. Lua cannot tell the places of a list from fields, so a list has fields with numbers as names, which the schema
 /// then refuses.
 fn members(change: Value) -> Map<String, Value> {
     match change {

@@ -115,6 +115,7 @@ impl Gateway {
             prefix: "/apisix".into(),
             problems: Arc::new(move || problems.clone()),
             health: Arc::new(move || health.clone()),
+            secrets: Arc::new(Environment::default().plugin_secrets()),
         });
         let (listener, address) = listen().await;
         let (stop, stopped) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! What a schema cannot say of routes, services and upstreams.
 
+use lockgate_admin::Environment;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
@@ -189,6 +190,7 @@ async fn checks_upstreams() {
                 "failed to parse key: PEM_read_bio_PrivateKey() failed",
             ),
             ("PUT upstreams/1", tls(&certificate, &"?".repeat(64)), "failed to decrypt previous encrypted key"),
+            ("PUT upstreams/1", tls(&certificate, &junk), "failed to decrypt previous encrypted key"),
             ("PUT upstreams/1", tls(&key, &key), "failed to parse cert: PEM_read_bio_X509_AUX() failed"),
         ])
         .await;
@@ -201,7 +203,7 @@ async fn checks_upstreams() {
         chash(json!({"hash_on": "consumer"})),
         json!({"nodes": {"a:80": 1}, "pass_host": "rewrite", "upstream_host": "b.c"}),
         tls(&certificate, &key),
-        tls(&certificate, &junk),
+        tls(&certificate, &Environment::default().keyring.encrypt(&key)),
     ] {
         let reply = gateway
             .ask("PUT /apisix/admin/upstreams/1", &body.to_string())

@@ -278,17 +278,15 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Name of this instance.",
         "instances have no names",
     ),
-    later(
+    honoured(
         "apisix.data_encryption.enable_encrypt_fields",
         "boolean",
         "Whether secret fields of plugins are stored encrypted.",
-        "no field is encrypted",
     ),
-    later(
+    honoured(
         "apisix.data_encryption.keyring",
         "key, or list of keys",
-        "Keys of that encryption, the newest first.",
-        "no field is encrypted",
+        "Keys of that encryption and of private keys: the first encrypts, and all decrypt. Of 16 or 32 bytes.",
     ),
     honoured(
         "apisix.disable_upstream_healthcheck",
