@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["schema", "expr", "router", "model"]),
     ("http", &["net"]),
     ("client", &["net"]),
+    ("secret", &["client", "net"]),
     ("upstream", &["model", "http", "net", "expr", "keyring"]),
     (
         "snapshot",
