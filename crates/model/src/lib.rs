@@ -4,6 +4,7 @@
 //! fields are ignored). What a request uses is compiled from them elsewhere (`snapshot`, `upstream`).
 
 pub mod boot;
+pub mod document;
 pub mod health;
 pub mod resource;
 pub mod schema;

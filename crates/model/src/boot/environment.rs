@@ -71,7 +71,7 @@ pub(super) fn etcd_hosts(environment: Environment<'_>) -> Result<Node, String> {
 }
 
 /// The text with its references replaced; `None` where it has none. The error is the name of a variable that is not set.
-fn replace(text: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
+pub(crate) fn replace(text: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, reference, after)) = next_reference(rest) {
@@ -111,7 +111,7 @@ fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// A text as the number or boolean it reads like, by Lua's rules.
-fn retype(text: String) -> Value {
+pub(crate) fn retype(text: String) -> Value {
     match text.as_str() {
         "true" => return Value::Bool(true),
         "false" => return Value::Bool(false),

@@ -8,13 +8,13 @@ mod admin_key;
 mod checks;
 mod config;
 mod defaults;
-mod environment;
+pub(crate) mod environment;
 mod limits;
 mod listeners;
 mod merge;
 mod options;
 mod schema;
-mod tree;
+pub(crate) mod tree;
 mod units;
 
 #[cfg(test)]

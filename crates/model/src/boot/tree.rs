@@ -79,18 +79,29 @@ impl Node {
     /// Reads a document. Booleans are YAML 1.1's (`on`, `yes`), as the reference's parser takes them. An empty document is an
     /// empty map. Of a key given twice both entries are kept.
     pub(crate) fn parse(text: &str) -> Result<Self, Unreadable> {
+        let read = Self::parse_within(text, limits::DEPTH, limits::NODES)?;
+        Ok(read.unwrap_or_else(Self::empty))
+    }
+
+    /// As [`Self::parse`], with other bounds: levels, and values after aliases are expanded. `None` for an empty document.
+    pub(crate) fn parse_within(
+        text: &str,
+        depth: usize,
+        nodes: usize,
+    ) -> Result<Option<Self>, Unreadable> {
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! {
-                max_depth: limits::DEPTH,
-                max_nodes: limits::NODES,
+                max_depth: depth,
+                max_nodes: nodes,
+                max_events: nodes.saturating_mul(2),
                 max_documents: 1,
             },
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             with_snippet: false,
         };
         match serde_saphyr::from_str_with_options::<Option<Spanned<Value>>>(text, options) {
-            Ok(Some(read)) => Ok(Self::from(read)),
-            Ok(None) => Ok(Self::empty()),
+            Ok(Some(read)) => Ok(Some(Self::from(read))),
+            Ok(None) => Ok(None),
             Err(error) => Err(Unreadable::from(&error)),
         }
     }
