@@ -1,15 +1,12 @@
 //! A store whose writes are answered when the workers see them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use lockgate_store::{
     BoxFuture, Delete, Entry, Listing, Put, Revision, Store, StoreError, Watch, Written,
 };
 
 use crate::Status;
-
-/// How long an answer is held back for the watcher. A write is durable by then; an answer later than this helps nobody.
-const LIMIT: Duration = Duration::from_millis(500);
 
 /// Passes everything on to another store, and holds the answer to a write back until the watcher has published it: who was
 /// told that a route is there finds it there.
@@ -25,15 +22,7 @@ impl Visible {
     }
 
     async fn published(&self, written: Written) -> Written {
-        if tokio::time::timeout(LIMIT, self.status.reached(written.revision))
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                revision = written.revision,
-                "a write is answered before it is in force"
-            );
-        }
+        self.status.reached_soon(written.revision).await;
         written
     }
 }
@@ -69,6 +58,8 @@ impl Store for Visible {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A store that answers every write with a revision that nobody publishes.

@@ -20,6 +20,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Least time between two failures of one watch. Stores that should be asked less often wait by themselves.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the answer to a write is held back for the watcher. The write is durable by then.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+
 /// What the watcher has taken in, for the control API.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -38,6 +41,14 @@ impl Status {
         let mut newest = self.revision.subscribe();
         // The sender is this object's own and cannot be gone.
         let _gone = newest.wait_for(|newest| *newest >= revision).await;
+    }
+
+    /// As [`Self::reached`], but not for ever: an answer that is held back for longer helps nobody.
+    pub async fn reached_soon(&self, revision: u64) {
+        let reached = tokio::time::timeout(ANSWER_LIMIT, self.reached(revision));
+        if reached.await.is_err() {
+            tracing::warn!(revision, "a write is answered before it is in force");
+        }
     }
 
     #[cfg(test)]

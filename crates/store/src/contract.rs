@@ -184,6 +184,12 @@ pub enum StoreError {
         /// Why it failed.
         reason: String,
     },
+    /// Single keys cannot be written.
+    #[error("{what} is changed as a whole")]
+    ReadOnly {
+        /// What holds the configuration.
+        what: String,
+    },
     /// What is stored cannot be read.
     #[error("{what} is damaged: {reason}")]
     Damaged {

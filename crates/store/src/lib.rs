@@ -7,7 +7,9 @@ mod clock;
 mod contract;
 mod embedded;
 mod etcd;
+mod file;
 mod limits;
+mod whole;
 
 pub use clock::{Clock, ManualClock, SystemClock, Wake};
 pub use contract::{
@@ -16,3 +18,5 @@ pub use contract::{
 };
 pub use embedded::{Embedded, EmbeddedOptions, HistoryLimits, HistoryOf, HistoryQuery, Record};
 pub use etcd::{ConnectError, Credentials, Etcd, EtcdOptions};
+pub use file::{File, FileOptions, Read, Reading, Rejected};
+pub use whole::{Item, Whole};

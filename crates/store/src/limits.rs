@@ -56,3 +56,12 @@ pub(crate) const HISTORY_RECORDS: u64 = 100_000;
 
 /// Default of `HistoryLimits::max_bytes`.
 pub(crate) const HISTORY_BYTES: u64 = 64 << 20;
+
+/// Replacements of a configuration in memory that are kept for watchers; who is further behind lists again.
+pub(crate) const WHOLE_BATCHES: usize = 16;
+
+/// Largest configuration file: some hundred thousand objects.
+pub(crate) const FILE_BYTES: u64 = 64 << 20;
+
+/// Time between two looks at a configuration file (`apisix/core/config_yaml.lua`: 1 s).
+pub(crate) const FILE_POLL: Duration = Duration::from_secs(1);

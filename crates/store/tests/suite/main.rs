@@ -18,4 +18,5 @@ mod history;
 mod kill;
 mod model;
 mod ttl;
+mod whole;
 mod writes;
