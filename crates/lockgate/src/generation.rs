@@ -62,7 +62,7 @@ impl Generation {
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
         let settings = wiring::compiler(&configuration, registry.clone());
-        let secrets = settings.secrets.clone();
+        let secrets = settings.plugin_secrets.clone();
         let watcher = Watcher::start(store.clone(), Compiler::new(settings))
             .await
             .context("cannot read the store")?;

@@ -4,10 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Environment, Role};
 use lockgate_keyring::{Keyring, PluginSecrets};
-use lockgate_model::boot::{AdminRole, Escape, Provider, RouterMode};
+use lockgate_model::boot::{AdminRole, Count, Escape, Provider, RouterMode};
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
+use lockgate_secret::Secrets;
 use lockgate_snapshot::{Settings, Status};
 use lockgate_store::Store;
 use lockgate_upstream::{Compile, Defaults, Registry};
@@ -90,6 +91,7 @@ pub(crate) fn registry(
 /// What the compiler is told.
 pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Settings {
     let defaults = &configuration.boot.config.nginx_config.http.upstream;
+    let resolver = Resolver::new(dns(configuration));
     Settings {
         router: match configuration.boot.config.apisix.router.http {
             RouterMode::RadixtreeUri => Mode::Uri,
@@ -97,7 +99,7 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
             RouterMode::RadixtreeUriWithParameter => Mode::UriWithParameter,
         },
         upstream: Compile {
-            resolver: Resolver::new(dns(configuration)),
+            resolver: resolver.clone(),
             defaults: Defaults {
                 keepalive: usize::try_from(defaults.keepalive.0).unwrap_or(usize::MAX),
                 keepalive_requests: defaults.keepalive_requests.0,
@@ -108,7 +110,8 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
             registry,
             keyring: keyring(configuration),
         },
-        secrets: Arc::new(environment(configuration).plugin_secrets()),
+        plugin_secrets: Arc::new(environment(configuration).plugin_secrets()),
+        secrets: Secrets::new(secrets(configuration, resolver)),
     }
 }
 
@@ -129,6 +132,26 @@ pub(crate) fn environment(configuration: &Configuration) -> Environment {
         encrypts: is_in_store && config.apisix.data_encryption.enable_encrypt_fields,
         keyring: keyring(configuration),
         ..Environment::default()
+    }
+}
+
+/// What secrets are looked up with.
+fn secrets(configuration: &Configuration, resolver: Resolver) -> lockgate_secret::Options {
+    let cache = &configuration.boot.config.apisix.lru.secret;
+    let defaults =
+        lockgate_secret::Options::new(lockgate_secret::Environment::of_process(), resolver);
+    let count = |count: Option<Count>, default| {
+        count.map_or(default, |count| {
+            usize::try_from(count.0).unwrap_or(usize::MAX)
+        })
+    };
+    lockgate_secret::Options {
+        trusted: configuration.trusted(),
+        ttl: cache.ttl.map_or(defaults.ttl, |time| time.0),
+        count: count(cache.count, defaults.count),
+        neg_ttl: cache.neg_ttl.map_or(defaults.neg_ttl, |time| time.0),
+        neg_count: count(cache.neg_count, defaults.neg_count),
+        ..defaults
     }
 }
 
@@ -240,6 +263,24 @@ mod tests {
         assert_eq!(
             (settings.router, settings.upstream.trusted),
             (Mode::default(), None)
+        );
+        let resolver = || Resolver::new(dns(&configuration));
+        let secrets = secrets(&configuration, resolver());
+        let expected =
+            lockgate_secret::Options::new(lockgate_secret::Environment::default(), resolver());
+        assert_eq!(
+            (
+                secrets.ttl,
+                secrets.count,
+                secrets.neg_ttl,
+                secrets.neg_count
+            ),
+            (
+                expected.ttl,
+                expected.count,
+                expected.neg_ttl,
+                expected.neg_count
+            )
         );
         let dns = dns(&configuration);
         assert_eq!(format!("{dns:?}"), format!("{:?}", DnsOptions::default()));

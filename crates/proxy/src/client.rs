@@ -302,6 +302,7 @@ mod tests {
         listen::Sockets,
     };
     use lockgate_router::Mode;
+    use lockgate_secret::{Environment, Secrets};
     use lockgate_snapshot::{Compiler, Published, Settings};
     use lockgate_upstream::{Compile, Defaults, Registry};
 
@@ -320,7 +321,11 @@ mod tests {
         let mut compiler = Compiler::new(Settings {
             router: Mode::HostUri,
             upstream,
-            secrets: Arc::default(),
+            plugin_secrets: Arc::default(),
+            secrets: Secrets::new(lockgate_secret::Options::new(
+                Environment::default(),
+                Resolver::new(DnsOptions::default()),
+            )),
         });
         let options = Options {
             listen: vec![([127, 0, 0, 1], 0).into()],

@@ -9,13 +9,17 @@ use lockgate_expr::Expr;
 use lockgate_keyring::{Part, PluginSecrets, Unread};
 use lockgate_model::resource;
 use lockgate_router::{Methods, Mode, RouteSpec, Table};
+use lockgate_secret::Secrets;
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Problem, Route, ServiceFacts, Snapshot, Target, inactive,
+    Problem, Route, ServiceFacts, Snapshot, Target,
+    client_cert::{self, Ssl},
+    inactive,
     links::Links,
+    needs::{Needing, Needs},
     problems::{ProblemChange, Problems},
     secrets,
 };
@@ -28,7 +32,9 @@ pub struct Settings {
     /// What upstreams are compiled with.
     pub upstream: Compile,
     /// What the secret fields of plugins are decrypted with.
-    pub secrets: Arc<PluginSecrets>,
+    pub plugin_secrets: Arc<PluginSecrets>,
+    /// What references to secrets stand for.
+    pub secrets: Secrets,
 }
 
 /// Everything stored, and the newest snapshot made of it.
@@ -40,6 +46,8 @@ pub struct Compiler {
     services: HashMap<Arc<str>, Service>,
     upstreams: HashMap<Arc<str>, Arc<Upstream>>,
     plugin_configs: HashSet<Arc<str>>,
+    ssls: HashMap<Arc<str>, Ssl>,
+    needing: Needing,
     of_service: Links,
     of_upstream: Links,
     of_plugin_config: Links,
@@ -83,6 +91,8 @@ struct Service {
 struct Dirty {
     routes: BTreeSet<Arc<str>>,
     services: BTreeSet<Arc<str>>,
+    /// Keys of objects that need something that changed.
+    needing: BTreeSet<Arc<str>>,
 }
 
 impl Compiler {
@@ -95,6 +105,8 @@ impl Compiler {
             services: HashMap::new(),
             upstreams: HashMap::new(),
             plugin_configs: HashSet::new(),
+            ssls: HashMap::new(),
+            needing: Needing::default(),
             of_service: Links::default(),
             of_upstream: Links::default(),
             of_plugin_config: Links::default(),
@@ -127,10 +139,38 @@ impl Compiler {
     /// same batch finds it.
     pub fn apply(&mut self, revision: u64, changes: &[Change]) {
         let mut dirty = Dirty::default();
+        // Managers first: a secret that is referred to is asked for at once.
+        for change in changes {
+            self.take_manager(change);
+        }
         for change in changes {
             match change {
                 Change::Put(entry) => self.put(entry, &mut dirty),
                 Change::Delete { key, .. } => self.delete(key, &mut dirty),
+            }
+        }
+        self.rebuild(dirty);
+        self.revision = revision;
+    }
+
+    /// Rebuilds what was built from these references, whose secrets changed.
+    pub fn secrets_changed(&mut self, references: &[Arc<str>]) {
+        let mut dirty = Dirty::default();
+        for reference in references {
+            dirty.needing.extend(self.needing.users(reference).cloned());
+        }
+        self.rebuild(dirty);
+    }
+
+    /// What references to secrets stand for.
+    pub fn secrets(&self) -> &Secrets {
+        &self.settings.secrets
+    }
+
+    fn rebuild(&mut self, mut dirty: Dirty) {
+        for key in std::mem::take(&mut dirty.needing) {
+            if let Some(entry) = self.needing.entry(&key) {
+                self.put(&entry, &mut dirty);
             }
         }
         for id in &dirty.services {
@@ -144,7 +184,26 @@ impl Compiler {
             tracing::warn!(objects = self.unread.len(), %first, "no key of data_encryption.keyring decrypts secrets of stored objects: they are taken as they are");
         }
         self.unread.clear();
-        self.revision = revision;
+    }
+
+    /// Takes in what keeps secrets.
+    fn take_manager(&mut self, change: &Change) {
+        match change {
+            Change::Put(entry) => {
+                let Some(id) = entry.key.strip_prefix("secrets/") else {
+                    return;
+                };
+                self.problems.remove(&entry.key);
+                if let Err(error) = self.settings.secrets.put_manager(id, &entry.value) {
+                    self.note(&entry.key, Problem::Malformed(error.to_string()));
+                }
+            }
+            Change::Delete { key, .. } => {
+                if let Some(id) = key.strip_prefix("secrets/") {
+                    self.settings.secrets.remove_manager(id);
+                }
+            }
+        }
     }
 
     fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
@@ -173,14 +232,14 @@ impl Compiler {
             Some(("services", id)) => {
                 if let Some(mut stored) = self.read::<resource::Service>(entry) {
                     self.take_plugins(&entry.key, &mut stored.plugins);
-                    self.put_service(&id.into(), &entry.key, stored);
+                    self.put_service(&id.into(), entry, stored);
                     dirty.services.insert(id.into());
                 }
             }
             Some(("upstreams", id)) => {
                 if let Some(stored) = self.read::<resource::Upstream>(entry) {
                     let previous = self.upstreams.get(id).cloned();
-                    if let Some(upstream) = self.upstream(&entry.key, &stored, previous.as_ref()) {
+                    if let Some(upstream) = self.upstream(entry, &stored, previous.as_ref()) {
                         self.upstreams.insert(id.into(), upstream);
                         self.mark_upstream(id, dirty);
                     }
@@ -188,7 +247,7 @@ impl Compiler {
             }
             Some(("plugin_metadata", name)) => {
                 if let Some(mut config) = self.read(entry) {
-                    let secrets = &self.settings.secrets;
+                    let secrets = &self.settings.plugin_secrets;
                     let unread = secrets.decrypt(name, Part::Metadata, &mut config);
                     self.note_unread(&entry.key, &unread);
                 }
@@ -204,12 +263,21 @@ impl Compiler {
                 let problem = Problem::NotHonoured(inactive::STREAM.into());
                 self.problems.add(&entry.key, problem);
             }
+            Some(("ssls", id)) => {
+                if let Some(ssl) = self.read::<Ssl>(entry) {
+                    self.ssls.insert(id.into(), ssl);
+                    dirty
+                        .needing
+                        .extend(self.needing.users(&entry.key).cloned());
+                }
+            }
             _ => {}
         }
     }
 
     fn delete(&mut self, key: &str, dirty: &mut Dirty) {
         self.problems.remove(key);
+        self.needing.release(key);
         match split(key) {
             Some(("routes", id)) => {
                 if let Some(stored) = self.routes.remove(id) {
@@ -238,6 +306,10 @@ impl Compiler {
                     .routes
                     .extend(self.of_plugin_config.users(id).cloned());
             }
+            Some(("ssls", id)) => {
+                self.ssls.remove(id);
+                dirty.needing.extend(self.needing.users(key).cloned());
+            }
             _ => {}
         }
     }
@@ -249,7 +321,7 @@ impl Compiler {
             .extend(self.services_of_upstream.users(id).cloned());
     }
 
-    fn put_service(&mut self, id: &Arc<str>, key: &Arc<str>, stored: resource::Service) {
+    fn put_service(&mut self, id: &Arc<str>, entry: &Entry, stored: resource::Service) {
         let previous = self.services.remove(id);
         if let Some(Service {
             upstream_id: Some(upstream),
@@ -260,8 +332,9 @@ impl Compiler {
         }
         let previous = previous.and_then(|service| service.own_upstream);
         let own_upstream = if let Some(own) = &stored.upstream {
-            self.upstream(key, own, previous.as_ref())
+            self.upstream(entry, own, previous.as_ref())
         } else {
+            self.needing.release(&entry.key);
             retire(previous.as_ref());
             None
         };
@@ -287,12 +360,25 @@ impl Compiler {
     /// Compiles an upstream; on failure notes why and gives what was in force before.
     fn upstream(
         &mut self,
-        key: &Arc<str>,
+        entry: &Entry,
         stored: &resource::Upstream,
         previous: Option<&Arc<Upstream>>,
     ) -> Option<Arc<Upstream>> {
+        let key = &entry.key;
+        let mut needs = Needs::default();
+        let secrets = &self.settings.secrets;
+        let ssl = |id: &str| self.ssls.get(id);
+        let stored = client_cert::in_place(stored, secrets, ssl, &mut needs);
+        self.needing.hold(entry, needs);
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(problem) => {
+                self.note(key, problem);
+                return previous.cloned();
+            }
+        };
         match Upstream::compile(
-            stored,
+            &stored,
             &self.settings.upstream,
             key,
             previous.map(Arc::as_ref),
@@ -332,8 +418,15 @@ impl Compiler {
                     stored.uses = uses;
                 }
                 stored.own_upstream = if let Some(own) = &route.upstream {
-                    self.upstream(&key, own, stored.own_upstream.as_ref())
+                    let entry = Entry {
+                        key: key.clone(),
+                        value: stored.value.clone(),
+                        create_revision: stored.created,
+                        mod_revision: stored.created,
+                    };
+                    self.upstream(&entry, own, stored.own_upstream.as_ref())
                 } else {
+                    self.needing.release(&key);
                     retire(stored.own_upstream.as_ref());
                     None
                 };
@@ -481,7 +574,7 @@ impl Compiler {
     /// Decrypts the plugin configurations of an object: what plugins get comes from here.
     fn take_plugins(&mut self, key: &Arc<str>, plugins: &mut resource::Plugins) {
         let part = secrets::part_of(key);
-        let unread = self.settings.secrets.decrypt_all(plugins, part);
+        let unread = self.settings.plugin_secrets.decrypt_all(plugins, part);
         self.note_unread(key, &unread);
         self.note_inactive(key, plugins);
     }
@@ -503,7 +596,10 @@ impl Compiler {
     }
 
     fn note(&mut self, key: &Arc<str>, problem: Problem) {
-        tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
+        // What waits says itself what came of it.
+        if !matches!(problem, Problem::Waiting(_)) {
+            tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
+        }
         self.problems.add(key, problem);
     }
 }

@@ -3,10 +3,12 @@
 //! Objects are compiled one by one and incrementally: a changed key rebuilds what was built from it. A bad object is left
 //! out (or stays as it was), is named in [`Compiler::problems`], and harms nothing else. No plugin is known here by name.
 
+mod client_cert;
 mod compile;
 mod held;
 mod inactive;
 mod links;
+mod needs;
 mod problems;
 mod publish;
 mod route;

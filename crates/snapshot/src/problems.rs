@@ -16,6 +16,9 @@ pub enum Problem {
     /// It is in force, but for this.
     #[error("{0}")]
     NotHonoured(String),
+    /// It stays out of force, or as it was, until a secret has been looked up.
+    #[error("{0} is being looked up")]
+    Waiting(String),
 }
 
 /// Problems by key, and the keys for which they have changed.
@@ -47,7 +50,10 @@ impl Problems {
             (Some(Problem::NotHonoured(first)), Problem::NotHonoured(further)) => {
                 Problem::NotHonoured(format!("{first}; {further}"))
             }
-            (Some(worse @ Problem::Malformed(_)), Problem::NotHonoured(_)) => worse,
+            (
+                Some(worse @ (Problem::Malformed(_) | Problem::Waiting(_))),
+                Problem::NotHonoured(_),
+            ) => worse,
             (_, problem) => problem,
         };
         self.by_key.insert(key.clone(), noted);

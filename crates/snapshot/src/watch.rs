@@ -9,6 +9,7 @@ use std::{
 use lockgate_store::{Change, Listing, Revision, Store, StoreError};
 use tokio::{
     sync::watch,
+    task::JoinHandle,
     time::{Instant, sleep},
 };
 
@@ -22,6 +23,13 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the answer to a write is held back for the watcher. The write is durable by then.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+/// How long the start waits for secrets: somewhat longer than a manager that does not answer is waited for. What is late comes
+/// into force later.
+const FIRST_SECRETS: Duration = Duration::from_secs(6);
+
+/// How long a change is held back for secrets that it refers to first, so that who wrote it finds it in force. Less than writes
+/// are held back for it.
+const NEW_SECRETS: Duration = Duration::from_millis(100);
 
 /// What the watcher has taken in, for the control API.
 #[derive(Debug, Default)]
@@ -79,6 +87,16 @@ pub struct Watcher {
     is_orphaned: bool,
     published: Arc<Published>,
     status: Arc<Status>,
+    _asking: Asking,
+}
+
+/// The task that asks managers for secrets.
+struct Asking(JoinHandle<()>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl std::fmt::Debug for Watcher {
@@ -90,13 +108,14 @@ impl std::fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Reads the whole store and compiles it.
+    /// Reads the whole store and compiles it; secrets that it refers to are asked for.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn start(store: Arc<dyn Store>, mut compiler: Compiler) -> Result<Self, StoreError> {
         let listing = store.list("").await?;
         let published = Arc::new(Published::new(compiler.snapshot()));
+        let asking = Asking(tokio::spawn(compiler.secrets().clone().run()));
         let mut watcher = Self {
             store,
             compiler,
@@ -104,10 +123,11 @@ impl Watcher {
             is_orphaned: false,
             published,
             status: Arc::default(),
+            _asking: asking,
         };
         let revision = listing.revision;
         let everything: Vec<Change> = listing.entries.into_iter().map(Change::Put).collect();
-        watcher.take(revision, &everything);
+        watcher.take(revision, &everything, FIRST_SECRETS).await;
         Ok(watcher)
     }
 
@@ -135,7 +155,7 @@ impl Watcher {
                 }
             }
             match self.store.list("").await {
-                Ok(listing) => self.take_listing(listing),
+                Ok(listing) => self.take_listing(listing).await,
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be read");
                     sleep(RETRY_PAUSE).await;
@@ -150,9 +170,18 @@ impl Watcher {
         let mut watch = self.store.watch(self.status.revision())?;
         loop {
             let asked = Instant::now();
-            match watch.next().await {
+            let secrets = self.compiler.secrets().clone();
+            let next = tokio::select! {
+                next = watch.next() => next,
+                references = secrets.changed() => {
+                    self.compiler.secrets_changed(&references);
+                    self.publish();
+                    continue;
+                }
+            };
+            match next {
                 Ok(_) if self.is_orphaned => return Ok(()),
-                Ok(batch) => self.take(batch.revision, &batch.changes),
+                Ok(batch) => self.take(batch.revision, &batch.changes, NEW_SECRETS).await,
                 Err(error @ StoreError::Unavailable { .. }) => {
                     tracing::error!(%error, "the store cannot be watched");
                     sleep(WATCH_PAUSE.saturating_sub(asked.elapsed())).await;
@@ -166,7 +195,7 @@ impl Watcher {
     ///
     /// A store that has gone back and is empty is taken for one that is about to be filled: what is in force stays until
     /// something is written to it. The reference does the same, because its watch hears of nothing until then.
-    fn take_listing(&mut self, listing: Listing) {
+    async fn take_listing(&mut self, listing: Listing) {
         let revision = listing.revision;
         let has_gone_back = self.is_orphaned || revision < self.status.revision();
         self.is_orphaned = has_gone_back && listing.entries.is_empty() && !self.held.is_empty();
@@ -175,18 +204,30 @@ impl Watcher {
                 revision,
                 "the store was made anew and is empty: the last configuration stays in force until something is written"
             );
-            self.take(revision, &[]);
+            self.take(revision, &[], NEW_SECRETS).await;
             return;
         }
         let changes = self.held.changes_to(listing);
         tracing::info!(revision, changes = changes.len(), "the store was read anew");
-        self.take(revision, &changes);
+        self.take(revision, &changes, NEW_SECRETS).await;
     }
 
-    /// Takes changes in and publishes what comes of them.
-    fn take(&mut self, revision: Revision, changes: &[Change]) {
+    /// Takes changes in and publishes what comes of them; secrets that are new are waited for at most for this time.
+    async fn take(&mut self, revision: Revision, changes: &[Change], limit: Duration) {
         self.held.take(changes);
         self.compiler.apply(revision, changes);
+        self.publish();
+        let secrets = self.compiler.secrets().clone();
+        if secrets.is_pending() {
+            secrets.settled(limit).await;
+            let changed = secrets.take_changed();
+            self.compiler.secrets_changed(&changed);
+            self.publish();
+        }
+        self.status.revision.send_replace(revision);
+    }
+
+    fn publish(&mut self) {
         self.published.publish(self.compiler.snapshot());
         let problems = self.compiler.take_problem_changes();
         if !problems.is_empty() {
@@ -198,6 +239,5 @@ impl Watcher {
                 };
             }
         }
-        self.status.revision.send_replace(revision);
     }
 }

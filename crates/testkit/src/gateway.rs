@@ -6,6 +6,7 @@ use std::{
     os::fd::AsRawFd as _,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::Duration,
 };
 
 use lockgate_keyring::Keyring;
@@ -18,6 +19,7 @@ use lockgate_proxy::{
     AccessLog, Counts, DEFAULT_FORMAT, Escape, LogOptions, Options, Phase, Workers,
 };
 use lockgate_router::Mode;
+use lockgate_secret::{Environment, Secrets};
 use lockgate_snapshot::{Compiler, Published, Settings};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Defaults, Registry};
@@ -44,6 +46,10 @@ pub struct Setup {
     pub trusted: Option<String>,
     /// What belongs to all upstreams.
     pub registry: Registry,
+    /// Variables that references may name.
+    pub environment: Vec<(String, String)>,
+    /// How long secrets are kept, failures included.
+    pub secrets_kept: Duration,
     entries: Vec<(String, String)>,
 }
 
@@ -65,6 +71,8 @@ impl Setup {
             log_escape: Escape::Default,
             trusted: None,
             registry: Registry::default(),
+            environment: Vec::new(),
+            secrets_kept: Duration::from_mins(5),
             entries: Vec::new(),
         }
     }
@@ -123,17 +131,25 @@ impl Setup {
             hosts: write("hosts", &self.hosts),
             ..DnsOptions::default()
         };
+        let resolver = Resolver::new(dns);
+        let environment: Environment = self.environment.into_iter().collect();
+        let secrets = Secrets::new(lockgate_secret::Options {
+            ttl: self.secrets_kept,
+            neg_ttl: self.secrets_kept,
+            ..lockgate_secret::Options::new(environment, resolver.clone())
+        });
         let settings = Settings {
             router: self.router,
             upstream: Compile {
-                resolver: Resolver::new(dns),
+                resolver,
                 defaults: Defaults::default(),
                 workers: self.options.workers,
                 trusted: self.trusted.as_deref().map(|pem| write("roots.pem", pem)),
                 registry: self.registry.clone(),
                 keyring: Keyring::default(),
             },
-            secrets: Arc::default(),
+            plugin_secrets: Arc::default(),
+            secrets: secrets.clone(),
         };
         let mut compiler = {
             let _entered = runtime.enter();
@@ -149,15 +165,18 @@ impl Setup {
             .start(published.clone(), log_of_workers)
             .expect("workers");
         let address = workers.addresses().first().copied();
+        let stored = Arc::new(Mutex::new(Stored {
+            compiler,
+            revision: 0,
+        }));
+        runtime.spawn(secrets.clone().run());
+        runtime.spawn(follow(secrets, stored.clone(), published.clone()));
         let gateway = Gateway {
             address: address.expect("one address"),
             workers: Some(workers),
             registry: self.registry,
             published,
-            stored: Mutex::new(Stored {
-                compiler,
-                revision: 0,
-            }),
+            stored,
             lines: Mutex::new(lines),
             runtime,
             _log: log,
@@ -180,7 +199,7 @@ pub struct Gateway {
     workers: Option<Workers>,
     registry: Registry,
     published: Arc<Published>,
-    stored: Mutex<Stored>,
+    stored: Arc<Mutex<Stored>>,
     lines: Mutex<mpsc::Receiver<String>>,
     runtime: Runtime,
     _log: AccessLog,
@@ -238,7 +257,7 @@ impl Gateway {
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stored)
     }
 
     /// What is stored but not in force as it stands: key and reason.
@@ -326,6 +345,20 @@ impl Drop for Gateway {
             workers.join();
         }
     }
+}
+
+/// Builds with secrets as they change.
+async fn follow(secrets: Secrets, stored: Arc<Mutex<Stored>>, published: Arc<Published>) {
+    loop {
+        let changed = secrets.changed().await;
+        let mut stored = lock(&stored);
+        stored.compiler.secrets_changed(&changed);
+        published.publish(stored.compiler.snapshot());
+    }
+}
+
+fn lock(stored: &Mutex<Stored>) -> MutexGuard<'_, Stored> {
+    stored.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A route of this path to one origin.

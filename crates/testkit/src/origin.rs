@@ -286,6 +286,15 @@ impl Connection {
         })
     }
 
+    /// The certificate that the other side has shown, once something was read.
+    pub fn shown(&self) -> Option<Vec<u8>> {
+        let Transport::Tls(stream) = &self.source.stream.transport else {
+            return None;
+        };
+        let shown = stream.conn.peer_certificates()?.first()?;
+        Some(shown.to_vec())
+    }
+
     /// Reads a whole request and writes it down; `None` when the gateway closed the connection.
     pub fn request(&mut self) -> Option<Message> {
         let message = self.source.message(Kind::Request).ok()??;

@@ -83,9 +83,6 @@ pub enum Warning {
     /// HTTP/1.1 is spoken.
     #[error("the scheme is not built in: HTTP/1.1 is spoken")]
     Scheme,
-    /// No certificate is shown.
-    #[error("tls.client_cert_id is not built in: no client certificate is shown")]
-    ClientCertId,
 }
 
 /// An upstream that cannot be used.
@@ -103,6 +100,7 @@ impl Upstream {
     /// Compiles a stored upstream. `key` is the store's key of the object it stands in. `previous` is what it was before an
     /// edit: where rounds stand and what is known of the health of its nodes is taken over from it.
     ///
+    /// Whoever calls puts the certificate of `tls.client_cert_id` in its place, and the values of references to secrets.
     /// Never waits: names that need asking are asked for in the background. Must run within a tokio runtime that lives as
     /// long as the upstream.
     ///
@@ -300,13 +298,6 @@ fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
     }
     if !matches!(stored.scheme, Scheme::Http | Scheme::Https) {
         warnings.push(Warning::Scheme);
-    }
-    if stored
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.client_cert_id.is_some())
-    {
-        warnings.push(Warning::ClientCertId);
     }
     if stored.pass_host == PassHost::Rewrite && stored.upstream_host.is_none() {
         // Refused on write; what an older writer stored is served with an empty Host by the reference.

@@ -54,6 +54,25 @@ pub struct Apisix {
     pub data_encryption: DataEncryption,
     #[serde(default)]
     pub trusted_addresses: Networks,
+    #[serde(default)]
+    pub lru: Lru,
+}
+
+/// `apisix.lru`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Lru {
+    pub secret: SecretCache,
+}
+
+/// `apisix.lru.secret`; what is taken away means the default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SecretCache {
+    pub ttl: Option<Seconds>,
+    pub count: Option<Count>,
+    pub neg_ttl: Option<Seconds>,
+    pub neg_count: Option<Count>,
 }
 
 /// `apisix.data_encryption`

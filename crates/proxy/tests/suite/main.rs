@@ -21,6 +21,7 @@ mod objects;
 mod pages;
 mod responses;
 mod routing;
+mod secrets;
 mod smuggling;
 mod smuggling_cases;
 mod timeouts;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lockgate_keyring::Keyring;
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_router::Mode;
+use lockgate_secret::{Environment, Secrets};
 use lockgate_snapshot::{Compiler, Settings};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Defaults, Registry};
@@ -21,7 +22,11 @@ pub(crate) fn settings() -> Settings {
             registry: Registry::default(),
             keyring: Keyring::default(),
         },
-        secrets: Arc::default(),
+        plugin_secrets: Arc::default(),
+        secrets: Secrets::new(lockgate_secret::Options::new(
+            Environment::default(),
+            Resolver::new(DnsOptions::default()),
+        )),
     }
 }
 

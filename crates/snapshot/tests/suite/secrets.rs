@@ -19,7 +19,7 @@ fn compiler() -> Compiler {
     let keyring = Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]);
     let secrets = Arc::new(PluginSecrets::new(keyring, [("cors".to_owned(), both)]));
     Compiler::new(lockgate_snapshot::Settings {
-        secrets,
+        plugin_secrets: secrets,
         ..settings()
     })
 }

@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "snapshot",
         &[
-            "schema", "expr", "router", "model", "net", "store", "http", "upstream", "keyring",
+            "schema", "expr", "router", "model", "net", "store", "http", "secret", "upstream",
+            "keyring",
         ],
     ),
     (
@@ -31,15 +32,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "testkit",
         &[
-            "model", "net", "store", "http", "upstream", "snapshot", "proxy", "router", "expr",
-            "keyring",
+            "model", "net", "store", "http", "secret", "upstream", "snapshot", "proxy", "router",
+            "expr", "keyring",
         ],
     ),
     (
         "lockgate",
         &[
             "schema", "expr", "router", "model", "net", "store", "http", "client", "keyring",
-            "upstream", "snapshot", "proxy", "admin",
+            "secret", "upstream", "snapshot", "proxy", "admin",
         ],
     ),
     ("xtask", &[]),

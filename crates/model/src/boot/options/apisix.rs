@@ -6,7 +6,6 @@ const NO_STREAM: &str = "TCP and UDP are not proxied";
 const NO_TLS: &str = "HTTPS is not served: no port is opened for it";
 const NO_CACHE: &str = "responses are not cached";
 const NO_PROXY_PROTOCOL: &str = "the PROXY protocol is not spoken: the port is not opened";
-const NO_SECRETS: &str = "secrets are not looked up";
 const NO_LUA: &str = "no Lua is run: write the extension as a plugin";
 
 /// The options of this block.
@@ -298,29 +297,25 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "list of addresses and networks",
         "Whose `X-Forwarded-*` fields are believed; without the option, nobody's.",
     ),
-    later(
+    honoured(
         "apisix.lru.secret.ttl",
         "number of seconds",
-        "How long a secret that was looked up is kept.",
-        NO_SECRETS,
+        "How long a secret is used before it is looked up anew, in the background.",
     ),
-    later(
+    honoured(
         "apisix.lru.secret.count",
         "number",
-        "How many are kept.",
-        NO_SECRETS,
+        "How many secrets that nothing uses are kept.",
     ),
-    later(
+    honoured(
         "apisix.lru.secret.neg_ttl",
         "number of seconds",
-        "How long a failed lookup is kept.",
-        NO_SECRETS,
+        "How long a lookup that failed stands before the next one.",
     ),
-    later(
+    honoured(
         "apisix.lru.secret.neg_count",
         "number",
-        "How many of those are kept.",
-        NO_SECRETS,
+        "How many of those that nothing uses are kept.",
     ),
     later(
         "apisix.tracing",
