@@ -257,14 +257,11 @@ fn substitute(value: &mut Value, environment: Environment<'_>) -> Result<(), Str
     match value {
         Value::String(text) => {
             if let Some(replaced) = environment::replace(text, environment)? {
-                let value_of = |value| {
-                    Node {
-                        value,
-                        place: tree::Place::default(),
-                    }
-                    .to_json()
+                let node = Node {
+                    value: environment::retype(replaced),
+                    place: tree::Place::default(),
                 };
-                *value = value_of(environment::retype(replaced));
+                *value = node.to_json();
             }
         }
         Value::Array(items) => {

@@ -82,7 +82,7 @@ fn rows() -> Vec<Row> {
             key: Some("consumers/jack"),
             added: json!({"username": "jack"}),
             secret: Some("/plugins/key-auth/key"),
-            ..row("consumers", auth.clone())
+            ..row("consumers", auth)
         },
         Row {
             secret: Some("/plugins/key-auth/key"),
