@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lockgate_keyring::{Keyring, PluginSecrets, Unread};
-use lockgate_store::{Author, Store};
+use lockgate_store::{Author, Store, Whole};
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     envelope::Envelope,
     environment::Environment,
     json as json_reader,
-    limits::{BODY_BYTES, TTL_SECONDS_MAX},
+    limits::{BODY_BYTES, CONFIGURATION_BYTES, TTL_SECONDS_MAX},
     log_limit::LogLimit,
     lua_value::to_number,
     options::AdminOptions,
@@ -30,6 +30,7 @@ use crate::{
     schema_api,
     schemas::Schemas,
     server::Api,
+    standalone::{Configs, InForce},
 };
 
 /// Tells the time in unix seconds.
@@ -48,6 +49,8 @@ pub struct Admin {
     clock: Clock,
     log_limit: LogLimit,
     unread_limit: LogLimit,
+    /// The configuration, where it comes as a whole and no object can be written alone.
+    configs: Option<Configs>,
 }
 
 impl Admin {
@@ -68,8 +71,18 @@ impl Admin {
             clock: Arc::new(unix_seconds),
             log_limit: LogLimit::default(),
             unread_limit: LogLimit::default(),
+            configs: None,
             options,
             store,
+        }
+    }
+
+    /// An Admin API through which the configuration is pushed as a whole into `whole`; `in_force` tells when a revision of it is in force.
+    pub fn standalone(options: AdminOptions, whole: Arc<Whole>, in_force: InForce) -> Self {
+        let configs = Configs::new(whole.clone(), in_force);
+        Self {
+            configs: Some(configs),
+            ..Self::new(options, whole)
         }
     }
 
@@ -102,6 +115,16 @@ impl Admin {
             secrets: &self.secrets,
             now: self.now(),
             skips_references: false,
+            takes_modified_index: false,
+        }
+    }
+
+    /// What checks of a whole configuration look at.
+    fn rules_of_whole(&self) -> Rules<'_> {
+        Rules {
+            skips_references: true,
+            takes_modified_index: self.configs.is_some(),
+            ..self.rules()
         }
     }
 
@@ -134,14 +157,33 @@ impl Admin {
 
     async fn answer(&self, call: &Call, body: &mut Incoming) -> Answer {
         let segments = call.path.segments();
-        let is_directory = call.path.ends_with_slash();
         let ["apisix", "admin", inside @ ..] = segments.as_slice() else {
             return Answer::page(StatusCode::NOT_FOUND);
         };
         if call.method == Method::OPTIONS && self.options.has_cors {
             return preflight();
         }
-        let answer = match (&call.method, inside) {
+        let answer = match &self.configs {
+            Some(configs) => self.answer_whole(configs, call, body, inside).await,
+            None => self.answer_single(call, body, inside).await,
+        };
+        let answer = answer.unwrap_or_else(|refused| refused);
+        if self.options.has_cors {
+            with_cors(answer)
+        } else {
+            answer
+        }
+    }
+
+    /// What there is where every object can be written alone.
+    async fn answer_single(
+        &self,
+        call: &Call,
+        body: &mut Incoming,
+        inside: &[&str],
+    ) -> Result<Answer, Answer> {
+        let is_directory = call.path.ends_with_slash();
+        match (&call.method, inside) {
             (&Method::HEAD, []) if !is_directory => Ok(Answer::empty(StatusCode::OK)),
             (&Method::POST, ["schema", "validate", _, ..]) => {
                 self.validate(call, body, inside).await
@@ -159,12 +201,36 @@ impl Admin {
                 self.run(call, body, inside).await
             }
             _ => Ok(Answer::page(StatusCode::NOT_FOUND)),
-        };
-        let answer = answer.unwrap_or_else(|refused| refused);
-        if self.options.has_cors {
-            with_cors(answer)
-        } else {
-            answer
+        }
+    }
+
+    /// What there is where the configuration comes as a whole.
+    async fn answer_whole(
+        &self,
+        configs: &Configs,
+        call: &Call,
+        body: &mut Incoming,
+        inside: &[&str],
+    ) -> Result<Answer, Answer> {
+        if call.path.ends_with_slash() {
+            return Ok(Answer::page(StatusCode::NOT_FOUND));
+        }
+        match (&call.method, inside) {
+            (&Method::HEAD, []) => Ok(Answer::empty(StatusCode::OK)),
+            (&Method::GET | &Method::HEAD, ["configs"]) => {
+                self.author(call)?;
+                Ok(configs.show(call))
+            }
+            (&Method::PUT, ["configs"]) => {
+                self.author(call)?;
+                let text = body_text(call, body, CONFIGURATION_BYTES).await?;
+                let rules = self.rules_of_whole();
+                configs.replace(&rules, call, text.as_deref()).await
+            }
+            (&Method::POST, ["configs", "validate"]) => {
+                self.validate_configuration(call, body).await
+            }
+            _ => Ok(Answer::page(StatusCode::NOT_FOUND)),
         }
     }
 
@@ -217,13 +283,10 @@ impl Admin {
         body: &mut Incoming,
     ) -> Result<Answer, Answer> {
         self.author(call)?;
-        let text = body_text(call, body).await?;
+        let text = body_text(call, body, BODY_BYTES).await?;
         let content_type = call.header(header::CONTENT_TYPE.as_str());
         let is_yaml = content_type.is_some_and(|kind| kind.starts_with("application/yaml"));
-        let rules = Rules {
-            skips_references: true,
-            ..self.rules()
-        };
+        let rules = self.rules_of_whole();
         Ok(config_validate::validate(&rules, is_yaml, text.as_deref()).await)
     }
 
@@ -312,7 +375,7 @@ impl<'a> Target<'a> {
 
 /// Reads the body as JSON; `None` where there is none.
 async fn conf(call: &Call, body: &mut Incoming) -> Result<Option<Value>, Answer> {
-    let Some(text) = body_text(call, body).await? else {
+    let Some(text) = body_text(call, body, BODY_BYTES).await? else {
         return Ok(None);
     };
     json_reader::decode(&text).map(Some).map_err(|error| {
@@ -326,11 +389,16 @@ async fn conf(call: &Call, body: &mut Incoming) -> Result<Option<Value>, Answer>
     })
 }
 
-/// Reads the body; `None` where there is none.
-async fn body_text(call: &Call, body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
-    read_body(call, body).await.map_err(|error| match error {
+/// Reads a body of at most `bytes_max`; `None` where there is none.
+async fn body_text(
+    call: &Call,
+    body: &mut Incoming,
+    bytes_max: u64,
+) -> Result<Option<Bytes>, Answer> {
+    let read = read_body(call, body, bytes_max).await;
+    read.map_err(|error| match error {
         BodyError::TooLarge(bytes) => Answer::refusal(format!(
-            "invalid request body: request size {bytes} is greater than the maximum size {BODY_BYTES} allowed"
+            "invalid request body: request size {bytes} is greater than the maximum size {bytes_max} allowed"
         )),
         BodyError::Slow => Answer::page(StatusCode::REQUEST_TIMEOUT).closing(),
         BodyError::Broken => Answer::page(StatusCode::BAD_REQUEST).closing(),

@@ -1,5 +1,7 @@
 //! What checks of objects depend on besides the objects: settings of this process.
 
+use std::collections::BTreeSet;
+
 use lockgate_keyring::{Keyring, PluginSecrets};
 
 use crate::plugins::Plugins;
@@ -16,6 +18,10 @@ pub struct Environment {
     pub encrypts: bool,
     /// `apisix.data_encryption.keyring`. Private keys are encrypted with it whatever `encrypts` says.
     pub keyring: Keyring,
+    /// `plugins`: others are unknown. `None` where every plugin may be named.
+    pub plugins: Option<BTreeSet<String>>,
+    /// `stream_plugins`, as `plugins`.
+    pub stream_plugins: Option<BTreeSet<String>>,
 }
 
 /// One of `apisix.proxy_cache.zones`.
@@ -41,6 +47,8 @@ impl Default for Environment {
             has_stream_mode: false,
             encrypts: true,
             keyring: Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]),
+            plugins: None,
+            stream_plugins: None,
         }
     }
 }

@@ -30,6 +30,7 @@ mod response;
 mod schema_api;
 mod schemas;
 mod server;
+mod standalone;
 mod write_deadline;
 
 pub use admin::{Admin, Clock};
@@ -38,6 +39,7 @@ pub use environment::{CacheZone, Environment};
 pub use options::{
     AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Role,
 };
+pub use standalone::{InForce, Loader};
 
 use std::{future::Future, io, sync::Arc};
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes of a request body, 1.5 MiB (`MAX_REQ_BODY` in `apisix/admin/init.lua`).
 pub(crate) const BODY_BYTES: u64 = 1_572_864;
 
+/// Bytes of a whole configuration in the body of a request. The reference has no such bound.
+pub(crate) const CONFIGURATION_BYTES: u64 = 64 << 20;
+
 /// Bytes of a refused body that are read and thrown away, so that a client that writes before it reads still gets its answer.
 pub(crate) const REFUSED_BODY_BYTES: u64 = 16 << 20;
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     args::Args,
-    limits::{BODY_BYTES, BODY_PIECE_TIME, BODY_TIME, REFUSED_BODY_BYTES, REFUSED_BODY_TIME},
+    limits::{BODY_PIECE_TIME, BODY_TIME, REFUSED_BODY_BYTES, REFUSED_BODY_TIME},
     path::{Malformed, Path},
 };
 
@@ -70,16 +70,17 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-/// Reads the body; `None` where there is none.
+/// Reads a body of at most `bytes_max`; `None` where there is none.
 ///
 /// # Errors
 /// It cannot be had.
 pub(crate) async fn read_body(
     call: &Call,
     body: &mut Incoming,
+    bytes_max: u64,
 ) -> Result<Option<Bytes>, BodyError> {
     if let Some(announced) = announced_bytes(call)
-        && announced > BODY_BYTES
+        && announced > bytes_max
     {
         return Err(BodyError::TooLarge(announced));
     }
@@ -100,7 +101,7 @@ pub(crate) async fn read_body(
             whole.extend_from_slice(&data);
         }
         let bytes = whole.len() as u64;
-        if bytes > BODY_BYTES {
+        if bytes > bytes_max {
             return Err(BodyError::TooLarge(bytes));
         }
     }

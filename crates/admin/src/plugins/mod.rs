@@ -93,7 +93,8 @@ impl Plugins {
             if !is_table(config) {
                 return Err(format!("invalid plugin conf {config} for plugin [{name}]"));
             }
-            let Some(plugin) = self.http.get(name) else {
+            let known = self.http.get(name).filter(|_| rules.has_plugin(name));
+            let Some(plugin) = known else {
                 return Err(format!("unknown plugin [{name}]"));
             };
             if checks::takes_anything(name) {
@@ -134,7 +135,8 @@ impl Plugins {
             if !is_table(config) {
                 return Err(format!("invalid plugin conf {config} for plugin [{name}]"));
             }
-            let Some(plugin) = self.stream.get(name) else {
+            let known = self.stream.get(name);
+            let Some(plugin) = known.filter(|_| rules.has_stream_plugin(name)) else {
                 return Err(format!("unknown plugin [{name}]"));
             };
             let scope = Scope {
@@ -162,13 +164,29 @@ impl Plugins {
     /// # Errors
     /// What does not fit.
     pub(crate) fn check_metadata(&self, name: &str, config: &Value) -> Result<(), String> {
-        let Some(plugin) = self.http.get(name).or_else(|| self.stream.get(name)) else {
+        if !self.knows(name) {
             return Err("invalid plugin name".into());
-        };
-        let found = plugin
-            .schema(Purpose::Metadata)
-            .map_or(Ok(()), |schema| schema.check(config));
-        found.map_err(|finding| format!("invalid configuration: {finding}"))
+        }
+        let finding = self.metadata_finding(name, config);
+        finding.map_or(Ok(()), |why| Err(format!("invalid configuration: {why}")))
+    }
+
+    /// Whether there is a plugin of this name, for HTTP or for streams.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.of_any(name).is_some()
+    }
+
+    /// What does not fit in the metadata of a plugin.
+    pub(crate) fn metadata_finding(&self, name: &str, config: &Value) -> Option<String> {
+        let schema = self.of_any(name)?.schema(Purpose::Metadata)?;
+        schema
+            .check(config)
+            .err()
+            .map(|finding| finding.to_string())
+    }
+
+    fn of_any(&self, name: &str) -> Option<&Plugin> {
+        self.http.get(name).or_else(|| self.stream.get(name))
     }
 }
 

@@ -21,9 +21,13 @@ mod stream_route;
 mod upstream;
 mod verbs;
 
+pub(crate) mod loaded;
+
 pub(crate) use place::{Misplaced, Place};
 pub(crate) use sealed::Sealed;
 pub(crate) use verbs::{Demand, answer};
+
+use std::collections::BTreeSet;
 
 use http::Method;
 use lockgate_keyring::{Keyring, PluginSecrets};
@@ -127,6 +131,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: u64,
     /// References to other objects need not lead anywhere.
     pub(crate) skips_references: bool,
+    /// Objects of a whole configuration may say with `modifiedIndex` whether they have changed.
+    pub(crate) takes_modified_index: bool,
 }
 
 impl Kind {
@@ -185,6 +191,16 @@ impl Rules<'_> {
         &self.environment.keyring
     }
 
+    /// Whether the plugin of this name is switched on.
+    pub(crate) fn has_plugin(&self, name: &str) -> bool {
+        has(self.environment.plugins.as_ref(), name)
+    }
+
+    /// Whether the plugin of this name is switched on for streams.
+    pub(crate) fn has_stream_plugin(&self, name: &str) -> bool {
+        has(self.environment.stream_plugins.as_ref(), name)
+    }
+
     /// Checks a value, as part of an object, against a schema.
     ///
     /// # Errors
@@ -205,4 +221,8 @@ impl Rules<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn has(names: Option<&BTreeSet<String>>, name: &str) -> bool {
+    names.is_none_or(|names| names.contains(name))
 }

@@ -46,10 +46,7 @@ async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     let (kind, words) = ("plugin_configs", "plugin config");
     reference::follow(rules, conf, "plugin_config_id", kind, words).await?;
     rules.plugins(conf, Purpose::Plugin).await?;
-    if let Some(vars) = conf.get("vars") {
-        check_vars(vars)
-            .map_err(|why| format!("failed to validate the 'vars' expression: {why}"))?;
-    }
+    check_vars_of(conf)?;
     if let Some(source) = conf.get("filter_func").and_then(Value::as_str) {
         check_filter_func(source)?;
     }
@@ -57,6 +54,17 @@ async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
         check_script(source)?;
     }
     Ok(())
+}
+
+/// Checks the `vars` of a route, where it has any.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn check_vars_of(conf: &Value) -> Result<(), String> {
+    let Some(vars) = conf.get("vars") else {
+        return Ok(());
+    };
+    check_vars(vars).map_err(|why| format!("failed to validate the 'vars' expression: {why}"))
 }
 
 fn check_vars(vars: &Value) -> Result<(), String> {

@@ -25,9 +25,14 @@ fn check(rules: &Rules<'_>, subject: Subject<'_>) -> Result<(), String> {
     let Some(manager) = subject.parent else {
         return Err("missing secret type".into());
     };
-    let schema = format!("secrets/{manager}");
-    if !MANAGERS.contains(&schema.as_str()) {
+    let Some(schema) = schema_of(manager) else {
         return Err(format!("invalid secret manager: {manager}"));
-    }
-    rules.schema(&schema, subject.conf)
+    };
+    rules.schema(schema, subject.conf)
+}
+
+/// Name of the schema of a manager's secrets; `None` where there is no such manager.
+pub(super) fn schema_of(manager: &str) -> Option<&'static str> {
+    let named = |schema: &&&str| schema.strip_prefix("secrets/") == Some(manager);
+    MANAGERS.iter().find(named).copied()
 }

@@ -19,6 +19,14 @@ pub(super) const KIND: Kind = Kind {
 
 fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     rules.schema("ssl", conf)?;
+    check_meaning(rules, conf)
+}
+
+/// Checks what the schema cannot say.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_meaning(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     let text = |field: &str| conf.get(field).and_then(Value::as_str).unwrap_or_default();
     check_pair(rules, text("cert"), text("key"))?;
     if text("type") == "client" {

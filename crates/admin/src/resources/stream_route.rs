@@ -31,6 +31,14 @@ async fn check(rules: &Rules<'_>, subject: Subject<'_>) -> Result<(), String> {
     if let Some(protocol) = conf.get("protocol") {
         check_superior(rules, subject.id, protocol).await?;
     }
+    check_meaning(rules, conf)
+}
+
+/// Checks what the schema cannot say and what does not depend on other objects.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_meaning(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     if let Some(plugins) = conf.get("plugins").and_then(Value::as_object) {
         rules.plugins.check_stream(plugins, rules)?;
     }

@@ -42,6 +42,15 @@ pub(super) async fn check(rules: &Rules<'_>, conf: &Value) -> Result<(), String>
     check_ports(conf)?;
     let tls = conf.get("tls").unwrap_or(&Value::Null);
     check_certificate_reference(rules, tls).await?;
+    check_meaning(rules, conf)
+}
+
+/// Checks what the schema cannot say and what does not depend on other objects.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_meaning(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
+    let tls = conf.get("tls").unwrap_or(&Value::Null);
     let text = |field: &str| conf.get(field).and_then(Value::as_str);
     if text("pass_host") == Some("rewrite") && text("upstream_host").unwrap_or_default().is_empty()
     {

@@ -12,6 +12,7 @@ use lockgate_admin::{
     Admin, AdminKey, AdminOptions, Control, ControlOptions, Environment, Problem, Role,
 };
 use lockgate_model::health::CheckedUpstream;
+use lockgate_store::{BoxFuture, Whole};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -76,13 +77,25 @@ impl Gateway {
         Self::start_whole(options, Environment::default()).await
     }
 
+    /// Starts the Admin API through which a configuration is pushed as a whole, and the store that it goes to.
+    pub(crate) async fn start_standalone(options: AdminOptions) -> (Self, Arc<Whole>) {
+        let whole = Arc::new(Whole::new());
+        let in_force = Arc::new(|_revision| -> BoxFuture<'static, ()> { Box::pin(async {}) });
+        let admin = Admin::standalone(options, whole.clone(), in_force);
+        let gateway = Self::serve(admin, memory::empty()).await;
+        (gateway, whole)
+    }
+
     async fn start_whole(options: AdminOptions, environment: Environment) -> Self {
         let store = memory::empty();
+        let admin = Admin::new(options, store.clone()).with_environment(environment);
+        Self::serve(admin, store).await
+    }
+
+    async fn serve(admin: Admin, store: Arc<Memory>) -> Self {
         let seconds = Arc::new(AtomicU64::new(1000));
         let clock = seconds.clone();
-        let admin = Admin::new(options, store.clone())
-            .with_environment(environment)
-            .with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
+        let admin = admin.with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
         let (listener, address) = listen().await;
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(Arc::new(admin).serve(listener, async {

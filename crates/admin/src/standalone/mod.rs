@@ -1,0 +1,10 @@
+//! Configurations that come as a whole: from a file ([`Loader`]), or pushed through `/apisix/admin/configs` ([`Configs`]).
+
+mod configs;
+mod loader;
+mod yaml;
+
+pub use configs::InForce;
+pub use loader::Loader;
+
+pub(crate) use configs::Configs;
