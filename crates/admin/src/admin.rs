@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lockgate_keyring::{Keyring, PluginSecrets, Unread};
-use lockgate_store::{Author, Store, Whole};
+use lockgate_store::{Author, Store};
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,7 +50,7 @@ pub struct Admin {
     log_limit: LogLimit,
     unread_limit: LogLimit,
     /// The configuration, where it comes as a whole and no object can be written alone.
-    configs: Option<Configs>,
+    configs: Option<(Arc<Configs>, InForce)>,
 }
 
 impl Admin {
@@ -77,12 +77,12 @@ impl Admin {
         }
     }
 
-    /// An Admin API through which the configuration is pushed as a whole into `whole`; `in_force` tells when a revision of it is in force.
-    pub fn standalone(options: AdminOptions, whole: Arc<Whole>, in_force: InForce) -> Self {
-        let configs = Configs::new(whole.clone(), in_force);
+    /// An Admin API through which the configuration is pushed as a whole; `in_force` tells when a revision of its store is in force.
+    pub fn standalone(options: AdminOptions, configs: Arc<Configs>, in_force: InForce) -> Self {
+        let admin = Self::new(options, configs.store());
         Self {
-            configs: Some(configs),
-            ..Self::new(options, whole)
+            configs: Some((configs, in_force)),
+            ..admin
         }
     }
 
@@ -164,7 +164,10 @@ impl Admin {
             return preflight();
         }
         let answer = match &self.configs {
-            Some(configs) => self.answer_whole(configs, call, body, inside).await,
+            Some((configs, in_force)) => {
+                self.answer_whole(configs, in_force, call, body, inside)
+                    .await
+            }
             None => self.answer_single(call, body, inside).await,
         };
         let answer = answer.unwrap_or_else(|refused| refused);
@@ -208,6 +211,7 @@ impl Admin {
     async fn answer_whole(
         &self,
         configs: &Configs,
+        in_force: &InForce,
         call: &Call,
         body: &mut Incoming,
         inside: &[&str],
@@ -225,7 +229,9 @@ impl Admin {
                 self.author(call)?;
                 let text = body_text(call, body, CONFIGURATION_BYTES).await?;
                 let rules = self.rules_of_whole();
-                configs.replace(&rules, call, text.as_deref()).await
+                let (answer, revision) = configs.replace(&rules, call, text.as_deref()).await?;
+                in_force(revision).await;
+                Ok(answer)
             }
             (&Method::POST, ["configs", "validate"]) => {
                 self.validate_configuration(call, body).await

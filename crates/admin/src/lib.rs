@@ -39,7 +39,7 @@ pub use environment::{CacheZone, Environment};
 pub use options::{
     AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Role,
 };
-pub use standalone::{InForce, Loader};
+pub use standalone::{Configs, InForce, Loader};
 
 use std::{future::Future, io, sync::Arc};
 

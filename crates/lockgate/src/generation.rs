@@ -3,18 +3,17 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use lockgate_admin::{Admin, Control};
+use lockgate_admin::Control;
 use lockgate_net::listen::Sockets;
 use lockgate_proxy::{AccessLog, Phase, Workers};
-use lockgate_snapshot::{Compiler, Visible, Watcher};
-use lockgate_store::Store;
+use lockgate_snapshot::{Compiler, Watcher};
 use lockgate_upstream::Registry;
 
 use crate::{
     configuration::Configuration,
     control_plane::ControlPlane,
     listeners,
-    store::{self, Identity},
+    store::{self, Identity, Opened},
     wiring,
 };
 
@@ -31,7 +30,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Generation {
     configuration: Configuration,
     identity: Identity,
-    store: Arc<dyn Store>,
+    opened: Opened,
     registry: Registry,
     sockets: Sockets,
     workers: Workers,
@@ -49,8 +48,8 @@ impl Generation {
         before: Option<&Self>,
     ) -> anyhow::Result<Self> {
         let identity = Identity::of(&configuration)?;
-        let store = match before {
-            Some(before) if before.identity == identity => before.store.clone(),
+        let opened = match before {
+            Some(before) if before.identity == identity => before.opened.clone(),
             _ => store::open(&configuration).await?,
         };
         let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
@@ -63,7 +62,7 @@ impl Generation {
         let registry = wiring::registry(&configuration, before.map(Self::registry));
         let settings = wiring::compiler(&configuration, registry.clone());
         let secrets = settings.plugin_secrets.clone();
-        let watcher = Watcher::start(store.clone(), Compiler::new(settings))
+        let watcher = Watcher::start(opened.store(), Compiler::new(settings))
             .await
             .context("cannot read the store")?;
         let workers = workers
@@ -73,8 +72,8 @@ impl Generation {
 
         let mut control_plane = ControlPlane::new();
         if let Some(listener) = admin {
-            let store = Arc::new(Visible::new(store.clone(), watcher.status()));
-            let admin = Admin::new(wiring::admin(&configuration), store)
+            let admin = opened
+                .admin(wiring::admin(&configuration), watcher.status())
                 .with_environment(wiring::environment(&configuration));
             let admin = Arc::new(admin);
             control_plane.serve(
@@ -85,7 +84,7 @@ impl Generation {
         if let Some(listener) = control {
             let control = Arc::new(Control::new(wiring::control(
                 &configuration,
-                store.clone(),
+                &opened,
                 watcher.status(),
                 registry.clone(),
                 secrets,
@@ -99,7 +98,7 @@ impl Generation {
         Ok(Self {
             configuration,
             identity,
-            store,
+            opened,
             registry,
             sockets,
             workers,

@@ -5,6 +5,7 @@
 
 mod admin_key;
 mod cli;
+mod config_file;
 mod configuration;
 mod control_plane;
 mod echo;

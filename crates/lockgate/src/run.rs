@@ -9,6 +9,7 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::{
     admin_key,
     cli::Flags,
+    config_file,
     configuration::Configuration,
     control_plane::API_LIMIT,
     generation::Generation,
@@ -23,6 +24,7 @@ const CONTROL_THREADS: usize = 2;
 /// `lockgate test`: says whether the gateway would start.
 pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
     let configuration = Configuration::read(flags).context("configuration test failed")?;
+    config_file::check(&configuration).context("configuration test failed")?;
     let mut text = String::new();
     for warning in &configuration.boot.warnings {
         let at = configuration.place_of(warning);
@@ -62,6 +64,7 @@ fn prepare(
     mut configuration: Configuration,
     logs: &mut Logs,
 ) -> anyhow::Result<(Configuration, Option<Arc<AccessLog>>)> {
+    config_file::check(&configuration)?;
     report(&configuration);
     admin_key::make_missing(&mut configuration)?;
     process::raise_open_files(&configuration.boot.config.nginx_config);

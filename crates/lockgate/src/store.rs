@@ -1,22 +1,80 @@
 //! The store that the configuration asks for.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use lockgate_model::boot::{self, Provider};
+use lockgate_admin::{Admin, AdminOptions, Configs, Environment};
+use lockgate_model::boot::{self, Provider, Role};
 use lockgate_net::tls::{ClientTls, client_config};
-use lockgate_store::{Credentials, Embedded, EmbeddedOptions, Etcd, EtcdOptions, Store};
+use lockgate_snapshot::{Status, Visible};
+use lockgate_store::{
+    BoxFuture, Credentials, Embedded, EmbeddedOptions, Etcd, EtcdOptions, File, Rejected, Store,
+};
 
-use crate::configuration::Configuration;
+use crate::{config_file, configuration::Configuration, wiring};
+
+/// An open store, by how the configuration comes into it.
+#[derive(Clone)]
+pub(crate) enum Opened {
+    /// Object by object.
+    Single(Arc<dyn Store>),
+    /// From a file.
+    File(Arc<File>),
+    /// As a whole, through the Admin API.
+    Pushed(Arc<Configs>),
+}
 
 /// Opens it; with etcd, waits until it answers.
-pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Arc<dyn Store>> {
+pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Opened> {
+    if let Some(file) = config_file::open(configuration).await {
+        return Ok(Opened::File(Arc::new(file)));
+    }
+    let config = &configuration.boot.config;
+    if config.is_pushed() {
+        return Ok(Opened::Pushed(Arc::default()));
+    }
     // What is neither has ended the start.
-    if configuration.boot.config.deployment.provider() == Provider::Etcd {
-        return Ok(Arc::new(etcd(configuration).await?));
+    if config.deployment.provider() == Provider::Etcd {
+        return Ok(Opened::Single(Arc::new(etcd(configuration).await?)));
     }
     let path = configuration.below_prefix("data/store.redb");
-    Ok(Arc::new(Embedded::open(path, EmbeddedOptions::default())?))
+    let embedded = Embedded::open(path, EmbeddedOptions::default())?;
+    Ok(Opened::Single(Arc::new(embedded)))
+}
+
+impl Opened {
+    /// The store.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Single(store) => store.clone(),
+            Self::File(file) => file.clone(),
+            Self::Pushed(configs) => configs.store(),
+        }
+    }
+
+    /// The Admin API that writes to it; answers wait until `status` says that what was written is in force.
+    pub(crate) fn admin(&self, options: AdminOptions, status: Arc<Status>) -> Admin {
+        match self {
+            Self::Pushed(configs) => {
+                let in_force = move |revision| -> BoxFuture<'static, ()> {
+                    let status = status.clone();
+                    Box::pin(async move { status.reached_soon(revision).await })
+                };
+                Admin::standalone(options, configs.clone(), Arc::new(in_force))
+            }
+            Self::Single(_) | Self::File(_) => {
+                Admin::new(options, Arc::new(Visible::new(self.store(), status)))
+            }
+        }
+    }
+
+    /// What a file holds and was left out.
+    pub(crate) fn rejected(&self) -> Vec<Rejected> {
+        match self {
+            Self::File(file) => file.rejected(),
+            Self::Single(_) | Self::Pushed(_) => Vec::new(),
+        }
+    }
 }
 
 /// All that a store is opened with: two configurations for which it is the same can share one that is open.
@@ -26,6 +84,9 @@ pub(crate) struct Identity {
     etcd: boot::Etcd,
     /// With what is in its files, which may be replaced.
     etcd_tls: Option<ClientTls>,
+    /// The configuration file, and what its objects are checked with.
+    file: Option<(PathBuf, Environment)>,
+    is_pushed: bool,
 }
 
 impl Identity {
@@ -39,13 +100,18 @@ impl Identity {
             provider,
             etcd: deployment.etcd.clone(),
             etcd_tls,
+            file: config_file::place(configuration)
+                .map(|(path, _)| (path, wiring::environment(configuration))),
+            is_pushed: configuration.boot.config.is_pushed(),
         })
     }
 }
 
 async fn etcd(configuration: &Configuration) -> anyhow::Result<Etcd> {
     let etcd = Etcd::connect(etcd_options(configuration)?).await?;
-    if !etcd.starts_from_copy() {
+    let is_data_plane = configuration.boot.config.deployment.role == Role::DataPlane;
+    // A data plane may have no right to write.
+    if !etcd.starts_from_copy() && !is_data_plane {
         // For nodes of the reference that share this etcd; nothing here depends on it.
         match etcd.init_directories().await {
             Ok(0) => {}

@@ -10,10 +10,9 @@ use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
 use lockgate_secret::Secrets;
 use lockgate_snapshot::{Settings, Status};
-use lockgate_store::Store;
 use lockgate_upstream::{Compile, Defaults, Registry};
 
-use crate::{configuration::Configuration, version};
+use crate::{configuration::Configuration, store::Opened, version};
 
 /// What the workers are told. `listen` is where they are to listen, which depends on what the machine can do.
 pub(crate) fn proxy(configuration: &Configuration, listen: Vec<SocketAddr>) -> Options {
@@ -128,9 +127,12 @@ pub(crate) fn environment(configuration: &Configuration) -> Environment {
         config.deployment.provider(),
         Provider::Embedded | Provider::Etcd
     );
+    let names = |list: &[String]| (!is_in_store).then(|| list.iter().cloned().collect());
     Environment {
         encrypts: is_in_store && config.apisix.data_encryption.enable_encrypt_fields,
         keyring: keyring(configuration),
+        plugins: names(&config.plugins),
+        stream_plugins: names(&config.stream_plugins),
         ..Environment::default()
     }
 }
@@ -201,7 +203,7 @@ pub(crate) fn admin(configuration: &Configuration) -> AdminOptions {
 /// What the control API is told.
 pub(crate) fn control(
     configuration: &Configuration,
-    store: Arc<dyn Store>,
+    opened: &Opened,
     status: Arc<Status>,
     registry: Registry,
     secrets: Arc<PluginSecrets>,
@@ -209,18 +211,26 @@ pub(crate) fn control(
     let config = &configuration.boot.config;
     ControlOptions {
         server: version::server(config.apisix.enable_server_tokens),
-        store,
+        store: opened.store(),
         prefix: config.deployment.etcd.prefix.clone(),
-        problems: Arc::new(move || {
-            let problems = status.problems().into_iter();
-            problems
-                .map(|(key, problem)| lockgate_admin::Problem {
+        problems: {
+            let opened = opened.clone();
+            Arc::new(move || {
+                let rejected = opened.rejected().into_iter();
+                let rejected = rejected.map(|rejected| lockgate_admin::Problem {
+                    key: rejected.key,
+                    is_in_force: false,
+                    problem: rejected.reason,
+                });
+                let problems = status.problems().into_iter();
+                let problems = problems.map(|(key, problem)| lockgate_admin::Problem {
                     key: key.to_string(),
                     is_in_force: matches!(problem, lockgate_snapshot::Problem::NotHonoured(_)),
                     problem: problem.to_string(),
-                })
-                .collect()
-        }),
+                });
+                rejected.chain(problems).collect()
+            })
+        },
         health: Arc::new(move || registry.health()),
         secrets,
     }

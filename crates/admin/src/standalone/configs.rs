@@ -26,10 +26,10 @@ const DIGEST: &str = "X-Digest";
 /// Resolves when a revision of the store is in force.
 pub type InForce = Arc<dyn Fn(Revision) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// The configuration of a gateway that gets it through its Admin API.
-pub(crate) struct Configs {
+/// The configuration of a gateway that gets it through its Admin API, and the store in which it lies.
+#[derive(Default)]
+pub struct Configs {
     whole: Arc<Whole>,
-    in_force: InForce,
     /// As it was accepted, with the versions of its lists and the two members about itself.
     current: Mutex<Option<Map<String, Value>>>,
     /// One at a time, from the look at the versions to the replacement.
@@ -37,14 +37,14 @@ pub(crate) struct Configs {
 }
 
 impl Configs {
-    /// A configuration that goes to this store.
-    pub(crate) fn new(whole: Arc<Whole>, in_force: InForce) -> Self {
-        Self {
-            whole,
-            in_force,
-            current: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
-        }
+    /// The store that the objects go to.
+    pub fn store(&self) -> Arc<Whole> {
+        self.whole.clone()
+    }
+
+    /// Whether a configuration has come.
+    pub fn is_filled(&self) -> bool {
+        self.whole.is_filled()
     }
 
     /// `GET` and `HEAD`.
@@ -76,7 +76,7 @@ impl Configs {
         with_marks(answer, current.as_ref())
     }
 
-    /// `PUT`.
+    /// `PUT`: the answer, and the revision that it is the answer to.
     ///
     /// # Errors
     /// The answer to a configuration that is not taken.
@@ -85,7 +85,7 @@ impl Configs {
         rules: &Rules<'_>,
         call: &Call,
         body: Option<&[u8]>,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<(Answer, Revision), Answer> {
         let Some(digest) = call.header(DIGEST) else {
             return Err(Answer::refusal("missing digest header"));
         };
@@ -100,7 +100,7 @@ impl Configs {
             && current.get(DIGEST).and_then(Value::as_str) == Some(&digest)
         {
             let answer = Answer::empty(StatusCode::NO_CONTENT);
-            return Ok(with_marks(answer, Some(current)));
+            return Ok((with_marks(answer, Some(current)), 0));
         }
         let findings = config_validate::findings(rules, &pushed, Extent::First).await;
         if let Some(finding) = findings.into_iter().next() {
@@ -112,12 +112,19 @@ impl Configs {
         let revision = self.whole.replace(objects(&next));
         let answer = with_marks(Answer::empty(StatusCode::ACCEPTED), Some(&next));
         *self.current() = Some(next);
-        (self.in_force)(revision).await;
-        Ok(answer)
+        Ok((answer, revision))
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Map<String, Value>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Configs {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Configs")
+            .field("whole", &self.whole)
+            .finish_non_exhaustive()
     }
 }
 

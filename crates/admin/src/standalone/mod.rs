@@ -4,7 +4,5 @@ mod configs;
 mod loader;
 mod yaml;
 
-pub use configs::InForce;
+pub use configs::{Configs, InForce};
 pub use loader::Loader;
-
-pub(crate) use configs::Configs;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use lockgate_admin::{
-    Admin, AdminKey, AdminOptions, Control, ControlOptions, Environment, Problem, Role,
+    Admin, AdminKey, AdminOptions, Configs, Control, ControlOptions, Environment, Problem, Role,
 };
 use lockgate_model::health::CheckedUpstream;
 use lockgate_store::{BoxFuture, Whole};
@@ -79,9 +79,10 @@ impl Gateway {
 
     /// Starts the Admin API through which a configuration is pushed as a whole, and the store that it goes to.
     pub(crate) async fn start_standalone(options: AdminOptions) -> (Self, Arc<Whole>) {
-        let whole = Arc::new(Whole::new());
+        let configs = Arc::new(Configs::default());
         let in_force = Arc::new(|_revision| -> BoxFuture<'static, ()> { Box::pin(async {}) });
-        let admin = Admin::standalone(options, whole.clone(), in_force);
+        let whole = configs.store();
+        let admin = Admin::standalone(options, configs, in_force);
         let gateway = Self::serve(admin, memory::empty()).await;
         (gateway, whole)
     }

@@ -13,5 +13,6 @@ mod life;
 mod refusals;
 mod reload;
 mod slow_origin;
+mod standalone;
 mod support;
 mod without_file;

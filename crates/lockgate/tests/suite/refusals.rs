@@ -72,10 +72,8 @@ fn a_bad_file_is_named_with_its_line() {
             format!("{path}:1: failed to handle configuration: "),
         ),
         (
-            "deployment: {role_traditional: {config_provider: yaml}}",
-            format!(
-                "{path}:1: deployment.role_traditional.config_provider: configuration from files is not built yet: "
-            ),
+            "deployment: {role: data_plane, role_data_plane: {config_provider: xds}}",
+            format!("{path}:1: deployment.role_data_plane.config_provider: xds is not built yet: "),
         ),
     ];
     for (file, expected) in cases {

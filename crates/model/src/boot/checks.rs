@@ -118,8 +118,13 @@ fn stand_alone(config: &Config, environment: Environment<'_>) -> Result<(), Refu
         return Ok(());
     }
     let name = format!("{provider:?}").to_lowercase();
+    let path = match config.deployment.role {
+        Role::Traditional => "deployment.role_traditional",
+        Role::ControlPlane => "deployment.role_control_plane",
+        Role::DataPlane => "deployment.role_data_plane",
+    };
     refuse(
-        "deployment.role_traditional",
+        path,
         format!(
             "APISIX_STAND_ALONE is set to 'true' but config_provider is '{name}': it must be 'yaml' or 'json'"
         ),
@@ -311,14 +316,14 @@ fn not_built(config: &Config) -> Result<(), Refusal> {
         return refuse("deployment.admin.https_admin", message);
     }
     match (deployment.role, deployment.provider()) {
-        (Role::Traditional, Provider::Embedded | Provider::Etcd) => Ok(()),
-        (Role::Traditional, _) => refuse(
-            "deployment.role_traditional.config_provider",
-            "configuration from files is not built yet: set deployment.role_traditional.config_provider: embedded to use the store that is built in",
+        (Role::DataPlane, Provider::Xds) => refuse(
+            "deployment.role_data_plane.config_provider",
+            "xds is not built yet: use etcd, yaml or json",
         ),
-        (Role::ControlPlane | Role::DataPlane, _) => refuse(
+        (Role::ControlPlane, _) => refuse(
             "deployment.role",
-            "control and data planes are not built yet: use the role traditional",
+            "control planes are not built yet: use the role traditional",
         ),
+        (Role::Traditional | Role::DataPlane, _) => Ok(()),
     }
 }

@@ -18,6 +18,10 @@ pub struct Config {
     pub apisix: Apisix,
     pub nginx_config: NginxConfig,
     pub deployment: Deployment,
+    #[serde(default)]
+    pub plugins: Vec<String>,
+    #[serde(default)]
+    pub stream_plugins: Vec<String>,
 }
 
 /// `apisix`
@@ -309,6 +313,13 @@ impl std::fmt::Debug for Etcd {
             .field("prefix", &self.prefix)
             .field("user", &self.user)
             .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Whether the configuration is pushed as a whole through the Admin API (`apisix/admin/init.lua`).
+    pub fn is_pushed(&self) -> bool {
+        self.apisix.enable_admin && self.deployment.provider() == Provider::Yaml
     }
 }
 

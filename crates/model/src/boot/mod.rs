@@ -148,6 +148,10 @@ impl Boot {
             }
             Err(message) => Some(message),
         };
+        if let Some(forced) = by_role(&tree) {
+            merge::overlay(&mut tree, &forced)
+                .map_err(|mismatch| wrong(0, "deployment.role", mismatch.message))?;
+        }
         let at = |path: &str, message: String| wrong(tree.place_of(path).line, path, message);
         schema::check(&tree)
             .map_err(|(message, path)| wrong(tree.place_of(&path).line, "", message))?;
@@ -194,4 +198,17 @@ impl Boot {
             warnings,
         })
     }
+}
+
+/// What the role decides, whatever the file says (`apisix/cli/file.lua`).
+fn by_role(tree: &Node) -> Option<Node> {
+    let role = tree.at("deployment.role").map(Node::to_json)?;
+    let enable_admin = match role.as_str()? {
+        "data_plane" => false,
+        "control_plane" => true,
+        _ => return None,
+    };
+    let mut forced = Node::parse(&format!("apisix: {{enable_admin: {enable_admin}}}")).ok()?;
+    forced.forget_places();
+    Some(forced)
 }

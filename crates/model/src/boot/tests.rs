@@ -218,18 +218,72 @@ fn a_file_that_names_no_provider_means_etcd() {
 
 #[test]
 fn a_provider_or_role_that_is_not_built_says_what_to_do() {
-    let path = "deployment.role_traditional.config_provider";
     refused(
-        "deployment:\n  role_traditional: {config_provider: yaml}",
-        &format!(
-            "config.yaml:2: {path}: configuration from files is not built yet: \
-             set deployment.role_traditional.config_provider: embedded to use the store that is built in"
+        "deployment: {role: data_plane, role_data_plane: {config_provider: xds}}",
+        "config.yaml:1: deployment.role_data_plane.config_provider: xds is not built yet: use etcd, yaml or json",
+    );
+    refused(
+        "deployment: {role: control_plane, role_control_plane: {config_provider: etcd}}",
+        "config.yaml:1: deployment.role: control planes are not built yet: use the role traditional",
+    );
+}
+
+#[test]
+fn the_role_and_the_admin_api_say_how_the_configuration_comes() {
+    let admin = "admin: {admin_key_required: false}";
+    for (text, provider, has_admin, is_pushed) in [
+        (
+            format!("deployment: {{role_traditional: {{config_provider: yaml}}, {admin}}}"),
+            Provider::Yaml,
+            true,
+            true,
         ),
-    );
-    refused(
-        "deployment: {role: data_plane, role_data_plane: {config_provider: etcd}}",
-        "config.yaml:1: deployment.role: control and data planes are not built yet: use the role traditional",
-    );
+        (
+            "deployment: {role_traditional: {config_provider: yaml}}\napisix: {enable_admin: false}".to_owned(),
+            Provider::Yaml,
+            false,
+            false,
+        ),
+        (
+            "deployment: {role: data_plane, role_data_plane: {config_provider: yaml}}\napisix: {enable_admin: true}".to_owned(),
+            Provider::Yaml,
+            false,
+            false,
+        ),
+        (
+            "deployment: {role: data_plane, role_data_plane: {config_provider: json}}".to_owned(),
+            Provider::Json,
+            false,
+            false,
+        ),
+        (
+            "deployment: {role: data_plane, role_data_plane: {config_provider: etcd}}".to_owned(),
+            Provider::Etcd,
+            false,
+            false,
+        ),
+    ] {
+        let boot = read(&text).expect(&text);
+        let config = &boot.config;
+        assert_eq!(config.deployment.provider(), provider, "{text}");
+        assert_eq!(
+            (config.apisix.enable_admin, boot.listeners.admin.is_some(), config.is_pushed()),
+            (has_admin, has_admin, is_pushed),
+            "{text}"
+        );
+    }
+    let alone = |name: &str| (name == "APISIX_STAND_ALONE").then(|| "true".to_owned());
+    let data_plane = |provider: &str| {
+        format!(
+            "deployment: {{role: data_plane, role_data_plane: {{config_provider: {provider}}}}}"
+        )
+    };
+    assert!(read_in(&data_plane("yaml"), &alone).is_ok());
+    assert!(read_in(&data_plane("json"), &alone).is_ok());
+    let error = read_in(&data_plane("etcd"), &alone)
+        .map(drop)
+        .expect_err("not from a file");
+    assert_eq!(error.path, "deployment.role_data_plane");
 }
 
 #[test]

@@ -12,13 +12,15 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "deployment.role",
         "`traditional`, `control_plane` or `data_plane`",
-        "What this instance is. `traditional` serves both the Admin API and traffic; the others are not built yet and end the start.",
+        "What this instance is. `traditional` serves both the Admin API and traffic, `data_plane` traffic alone; `control_plane` is not built \
+         yet and ends the start.",
     ),
     honoured(
         "deployment.role_traditional.config_provider",
         "`embedded`, `etcd` or `yaml`",
         "Where routes and the like are kept. `embedded` is Lockgate's own: a store under `data/` of the prefix. \
-         `etcd` can be shared with APISIX. `yaml` ends the start, for it is not built yet.",
+         `etcd` can be shared with APISIX. `yaml` is `conf/apisix.yaml` without the Admin API, and a configuration that is pushed as a \
+         whole with it ([standalone.md](standalone.md)).",
     ),
     honoured(
         "deployment.role_control_plane.config_provider",
@@ -28,7 +30,8 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "deployment.role_data_plane.config_provider",
         "`etcd`, `yaml`, `json` or `xds`",
-        "The same for a data plane.",
+        "The same for a data plane, which takes `yaml` and `json` from `conf/apisix.yaml` and `conf/apisix.json`. `xds` is not built yet and \
+         ends the start.",
     ),
     never(
         "deployment.config_provider",
