@@ -12,7 +12,10 @@ use lockgate_http::{
     request::RequestHead,
     response::{Asked, ResponseHead},
 };
-use lockgate_model::boot::{Boot, File, with_admin_keys};
+use lockgate_model::{
+    boot::{Boot, File, with_admin_keys},
+    document,
+};
 use lockgate_net::buffer::Buffer;
 
 use crate::naive::{self, Ends};
@@ -36,8 +39,9 @@ pub const TARGETS: &[Target] = &[
     target("response_head", response_head, true, 20_000),
     target("chunked", chunked, true, 20_000),
     target("expr", expr, false, 10_000),
-    // Reading a whole configuration takes a millisecond.
+    // Reading a whole file takes a millisecond.
     target("config_yaml", config_yaml, false, 500),
+    target("document", document, false, 500),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), is_cut: bool, mutations: usize) -> Target {
@@ -298,4 +302,37 @@ pub fn config_yaml(data: &[u8]) {
         Err(error) => assert!(!error.message.is_empty()),
     }
     let _edited = with_admin_keys(text, &[(0, "KEY".to_owned())]);
+}
+
+/// Any text as a whole configuration, in YAML and in JSON: reading it ends and never panics, what is refused says why, and its objects have
+/// ids.
+///
+/// Input: the text. Variables of the environment are set when their name has an even length.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn document(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let environment = |name: &str| name.len().is_multiple_of(2).then(|| "1".to_owned());
+    for format in [document::Format::Yaml, document::Format::Json] {
+        match document::read_file(text, format, &environment) {
+            Ok(read) => {
+                let lists = document::LISTS.iter();
+                for item in lists
+                    .flat_map(|list| document::items(&read, list))
+                    .flatten()
+                {
+                    assert!(item.key.contains('/'));
+                    assert!(
+                        item.stored()
+                            .get("id")
+                            .is_some_and(serde_json::Value::is_string)
+                    );
+                }
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
 }
