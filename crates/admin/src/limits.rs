@@ -50,9 +50,6 @@ pub(crate) const TTL_SECONDS_MAX: f64 = 9_000_000_000.0;
 /// Levels of nested expressions and blocks in Lua (`LJ_MAX_XLEVEL`).
 pub(crate) const LUA_LEVELS: usize = 200;
 
-/// Levels of selections and values in a GraphQL document (`LUAI_MAXCCALLS` in the reference is 200).
-pub(crate) const GRAPHQL_LEVELS: usize = 100;
-
 /// Levels of messages inside messages in a `.proto` file (protobuf's own parser stops at 32).
 pub(crate) const PROTOBUF_LEVELS: usize = 32;
 
@@ -61,6 +58,3 @@ pub(crate) const LIMIT_GROUP_SECONDS: u64 = 300;
 
 /// Groups of `limit-count` that are remembered (`PLUGIN_ITEMS_COUNT` of the same file).
 pub(crate) const LIMIT_GROUPS: usize = 8;
-
-/// Levels of nested expressions in a `JSONPath`; `LPeg` in the reference gives up at 400 entries of its stack, several for each level.
-pub(crate) const JSONPATH_LEVELS: usize = 50;

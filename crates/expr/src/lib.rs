@@ -5,16 +5,20 @@
 //!
 //! Read next: `variable.rs` for the names, `expr.rs` for the `vars` language, `template.rs` for texts with variables in them.
 
+mod body_path;
 mod expr;
 mod ip_set;
+mod json_path;
 mod limits;
 mod lookup;
 mod pattern;
 mod template;
 mod variable;
 
+pub use crate::body_path::BodyPath;
 pub use crate::expr::{Expr, ExprError};
 pub use crate::ip_set::{AddressError, IpSet};
+pub use crate::json_path::{JsonPath, JsonPathError};
 pub use crate::lookup::{Lookup, Value};
 pub use crate::pattern::Pattern;
 pub use crate::template::{LogFormatError, Part, Template};

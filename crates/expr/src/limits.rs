@@ -9,3 +9,6 @@ pub(crate) const PATTERN_COMPILED_BYTES: usize = 2 << 20;
 
 /// Texts in an `in` list from which on it is searched by halving instead of one by one.
 pub(crate) const IN_LIST_LINEAR: usize = 8;
+
+/// Levels of nested expressions in a `JSONPath`; `LPeg` in the reference gives up at 400 entries of its stack, several for each level.
+pub(crate) const JSON_PATH_LEVELS: usize = 50;

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use serde_json::Value as Json;
+
 use crate::Variable;
 
 /// Something that knows the values of variables: in the gateway, a request.
@@ -27,6 +29,22 @@ pub enum Value<'a> {
     Bool(bool),
     /// A list of a JSON body, or the fields of a GraphQL request. A JSON object is an empty list.
     List(Vec<Value<'a>>),
+}
+
+impl<'j> Value<'j> {
+    /// The value that JSON spells; nothing for `null`. An object is a list without elements: to Lua, it has no numbered ones.
+    pub fn of_json(json: &'j Json) -> Option<Self> {
+        Some(match json {
+            Json::Null => return None,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => Self::Number(number.as_f64()?),
+            Json::String(text) => Self::Text(Cow::Borrowed(text.as_bytes())),
+            Json::Array(elements) => {
+                Self::List(elements.iter().filter_map(Self::of_json).collect())
+            }
+            Json::Object(_) => Self::List(Vec::new()),
+        })
+    }
 }
 
 impl Value<'_> {

@@ -220,7 +220,7 @@ mod tests {
                 Variable::Uri => Some(Cow::Borrowed(b"/get")),
                 Variable::Host => Some(Cow::Borrowed(b"a.com")),
                 Variable::Args => Some(Cow::Borrowed(b"")),
-                Variable::PostPath(path) if &**path == "a.b" => Some(Cow::Borrowed(b"body")),
+                Variable::PostPath(path) if path.text() == "a.b" => Some(Cow::Borrowed(b"body")),
                 _ => None,
             }
         }

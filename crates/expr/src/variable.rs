@@ -6,12 +6,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Writes the enum, its names and its parser from one table, so that they cannot disagree.
+use crate::BodyPath;
+
+/// Writes the enum, its names, its parser and its table from one list, so that they cannot disagree.
 macro_rules! variables {
     (
-        plain { $($(#[$plain_doc:meta])* $plain:ident = $plain_name:literal $(| $alias:literal)*,)* }
-        prefixed { $($(#[$prefix_doc:meta])* $prefixed:ident = $prefix:literal,)* }
-        headers { $($(#[$header_doc:meta])* $header:ident = $header_prefix:literal,)* }
+        plain { $($(#[doc = $plain_doc:literal])* $plain:ident = $plain_name:literal $(| $alias:literal)*,)* }
+        prefixed { $($(#[doc = $prefix_doc:literal])* $prefixed:ident = $prefix:literal,)* }
+        headers { $($(#[doc = $header_doc:literal])* $header:ident = $header_prefix:literal,)* }
     ) => {
         /// A variable of a request, its name understood.
         ///
@@ -19,15 +21,25 @@ macro_rules! variables {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Variable {
-            $($(#[$plain_doc])* $plain,)*
-            $($(#[$prefix_doc])* $prefixed(Box<str>),)*
-            $($(#[$header_doc])* $header(Box<str>),)*
+            $($(#[doc = $plain_doc])* $plain,)*
+            $($(#[doc = $prefix_doc])* $prefixed(Box<str>),)*
+            $($(#[doc = $header_doc])* $header(Box<str>),)*
+            /// What a JSON, form or multipart body has at a path, such as `model` or `messages[0].role`.
+            PostPath(BodyPath),
             /// Any other name: absent, unless a plugin registers it.
             Unknown(Box<str>),
         }
 
         impl Variable {
-            /// The variables without a free part, for documentation and tests.
+            /// Every name and what it stands for, for documentation. `NAME` is the free part of a name.
+            pub const TABLE: &[(&str, &str)] = &[
+                $(($plain_name, concat!($($plain_doc),*)), $(($alias, concat!("The same as `", $plain_name, "`.")),)*)*
+                $((concat!($prefix, "NAME"), concat!($($prefix_doc),*)),)*
+                $((concat!($header_prefix, "NAME"), concat!($($header_doc),*)),)*
+                ("post_arg.PATH", "What a JSON, form or multipart body has at a path, such as `model` or `messages[0].role`."),
+            ];
+
+            /// The variables without a free part, for tests.
             #[cfg(test)]
             const PLAIN: &[Self] = &[$(Self::$plain,)*];
 
@@ -35,6 +47,9 @@ macro_rules! variables {
                 match name {
                     $($plain_name $(| $alias)* => return Some(Self::$plain),)*
                     _ => {}
+                }
+                if let Some(path) = name.strip_prefix(POST_PATH) {
+                    return Some(Self::PostPath(BodyPath::new(path)));
                 }
                 $(if let Some(rest) = name.strip_prefix($prefix) {
                     return Some(Self::$prefixed(rest.into()));
@@ -51,12 +66,16 @@ macro_rules! variables {
                     $(Self::$plain => Cow::Borrowed($plain_name),)*
                     $(Self::$prefixed(rest) => Cow::Owned(format!(concat!($prefix, "{}"), rest)),)*
                     $(Self::$header(field) => Cow::Owned(format!(concat!($header_prefix, "{}"), field.replace('-', "_"))),)*
+                    Self::PostPath(path) => Cow::Owned(format!("{POST_PATH}{}", path.text())),
                     Self::Unknown(name) => Cow::Borrowed(name),
                 }
             }
         }
     };
 }
+
+/// What stands in front of a path into the body.
+const POST_PATH: &str = "post_arg.";
 
 variables! {
     plain {
@@ -88,6 +107,8 @@ variables! {
         ServerProtocol = "server_protocol",
         /// Address of the client, after trusted forwarding fields were applied.
         RemoteAddr = "remote_addr",
+        /// Address of the client in bytes: 4 of IPv4, 16 of IPv6.
+        BinaryRemoteAddr = "binary_remote_addr",
         /// Port of the client.
         RemotePort = "remote_port",
         /// Address of the peer of the connection, whatever forwarding fields say.
@@ -100,6 +121,20 @@ variables! {
         ProxyProtocolAddr = "proxy_protocol_addr",
         /// The port of the PROXY protocol header.
         ProxyProtocolPort = "proxy_protocol_port",
+        /// The address that the PROXY protocol header says the client connected to.
+        ProxyProtocolServerAddr = "proxy_protocol_server_addr",
+        /// The port that the PROXY protocol header says the client connected to.
+        ProxyProtocolServerPort = "proxy_protocol_server_port",
+        /// `X-Forwarded-For` as it is sent on: the client's own list with the client's address behind.
+        ProxyAddXForwardedFor = "proxy_add_x_forwarded_for",
+        /// Name that the reference's nginx has for all upstreams.
+        ProxyHost = "proxy_host",
+        /// Port that belongs to `proxy_host`.
+        ProxyPort = "proxy_port",
+        /// `X-Forwarded-Host` of a request that no trusted proxy sent: its `Host`.
+        VarXForwardedHost = "var_x_forwarded_host",
+        /// `X-Forwarded-Port` of such a request: the port of its `Host`, else the one that accepted the connection.
+        VarXForwardedPort = "var_x_forwarded_port",
         /// The whole request line.
         Request = "request",
         /// The request line as the proxy would send it again; set by plugins.
@@ -142,6 +177,22 @@ variables! {
         UpstreamBytesSent = "upstream_bytes_sent",
         /// `HIT`, `MISS`, `EXPIRED` and so on.
         UpstreamCacheStatus = "upstream_cache_status",
+        /// Cache zone in use; set by `proxy-cache`.
+        UpstreamCacheZone = "upstream_cache_zone",
+        /// Where that zone lies; set by `proxy-cache`.
+        UpstreamCacheZoneInfo = "upstream_cache_zone_info",
+        /// Key in the cache; set by `proxy-cache`.
+        UpstreamCacheKey = "upstream_cache_key",
+        /// Whether the cache is not asked; set by `proxy-cache`.
+        UpstreamCacheBypass = "upstream_cache_bypass",
+        /// Whether the response is not cached; set by `proxy-cache`.
+        UpstreamNoCache = "upstream_no_cache",
+        /// Address that the request is mirrored to; set by `proxy-mirror`.
+        UpstreamMirrorHost = "upstream_mirror_host",
+        /// Target that the request is mirrored to; set by `proxy-mirror`.
+        UpstreamMirrorUri = "upstream_mirror_uri",
+        /// Path that a gRPC request is mirrored to; set by `proxy-mirror`.
+        UpstreamMirrorGrpcPath = "upstream_mirror_grpc_path",
         /// Host name sent to the node.
         UpstreamHost = "upstream_host",
         /// Host of the picked node before it was resolved.
@@ -236,6 +287,52 @@ variables! {
         RespBody = "resp_body",
         /// What the limiting plugins have to say about the request.
         RateLimitingInfo = "rate_limiting_info",
+        /// Model that the request names; set by the AI plugins.
+        RequestLlmModel = "request_llm_model",
+        /// Model that answered; set by the AI plugins.
+        LlmModel = "llm_model",
+        /// Milliseconds until the first token; set by the AI plugins.
+        LlmTimeToFirstToken = "llm_time_to_first_token",
+        /// Tokens of the prompt; set by the AI plugins.
+        LlmPromptTokens = "llm_prompt_tokens",
+        /// Tokens of the answer; set by the AI plugins.
+        LlmCompletionTokens = "llm_completion_tokens",
+        /// Tokens of both; set by the AI plugins.
+        LlmTotalTokens = "llm_total_tokens",
+        /// Whether the answer is streamed; set by the AI plugins.
+        LlmStream = "llm_stream",
+        /// Whether the answer calls tools; set by the AI plugins.
+        LlmHasToolCalls = "llm_has_tool_calls",
+        /// Tools that the request offers; set by the AI plugins.
+        LlmToolCount = "llm_tool_count",
+        /// User that the request names; set by the AI plugins.
+        LlmEndUserId = "llm_end_user_id",
+        /// Tokens read from the model's cache; set by the AI plugins.
+        LlmCacheReadInputTokens = "llm_cache_read_input_tokens",
+        /// Tokens written to the model's cache; set by the AI plugins.
+        LlmCacheCreationInputTokens = "llm_cache_creation_input_tokens",
+        /// Tokens spent on reasoning; set by the AI plugins.
+        LlmReasoningTokens = "llm_reasoning_tokens",
+        /// How risky the content was found; set by the AI plugins.
+        LlmContentRiskLevel = "llm_content_risk_level",
+        /// `traceparent` of the request's span; set by `opentelemetry`.
+        OpentelemetryContextTraceparent = "opentelemetry_context_traceparent",
+        /// Id of the request's trace; set by `opentelemetry`.
+        OpentelemetryTraceId = "opentelemetry_trace_id",
+        /// Id of the request's span; set by `opentelemetry`.
+        OpentelemetrySpanId = "opentelemetry_span_id",
+        /// `traceparent` of the request's span; set by `zipkin`.
+        ZipkinContextTraceparent = "zipkin_context_traceparent",
+        /// Id of the request's trace; set by `zipkin`.
+        ZipkinTraceId = "zipkin_trace_id",
+        /// Id of the request's span; set by `zipkin`.
+        ZipkinSpanId = "zipkin_span_id",
+        /// Client id of an MQTT session; set by `mqtt-proxy`.
+        MqttClientId = "mqtt_client_id",
+        /// Command of a Redis session; set by its protocol.
+        RedisCmdLine = "redis_cmd_line",
+        /// Seconds that one call of a stream protocol took; set by its protocol.
+        RpcTime = "rpc_time",
         /// `X-Forwarded-For` as it came.
         OriginalXForwardedFor = "original_x_forwarded_for",
         /// `X-Forwarded-Proto` as it came.
@@ -254,10 +351,10 @@ variables! {
         Cookie = "cookie_",
         /// First argument of this name in a form body.
         PostArg = "post_arg_",
-        /// Path into a JSON, form or multipart body, such as `model` or `messages[0].role`.
-        PostPath = "post_arg.",
         /// Parameter of the matched path.
         UriParam = "uri_param_",
+        /// Cookie that the upstream sets.
+        UpstreamCookie = "upstream_cookie_",
     }
     headers {
         /// Field of the request's header, by its lower-case name with `-` for `_`.
@@ -291,7 +388,7 @@ impl Variable {
         Self::Unknown(name.into())
     }
 
-    /// Whether the value can only be known once the body of the request has been read.
+    /// Whether asking for the value makes the reference read the body of the request. `request_body` only tells what was read anyway.
     pub fn needs_body(&self) -> bool {
         matches!(
             self,
@@ -300,7 +397,6 @@ impl Variable {
                 | Self::GraphqlName
                 | Self::GraphqlOperation
                 | Self::GraphqlRootFields
-                | Self::RequestBody
         )
     }
 }
@@ -332,7 +428,7 @@ mod tests {
         check("post_arg_k", Variable::PostArg("k".into()));
         check(
             "post_arg.messages[0].role",
-            Variable::PostPath("messages[0].role".into()),
+            Variable::PostPath(BodyPath::new("messages[0].role")),
         );
         check("uri_param_name", Variable::UriParam("name".into()));
         check("http_X-Api_Key", Variable::Header("x-api-key".into()));
@@ -364,10 +460,10 @@ mod tests {
 
     #[test]
     fn body_variables_are_known() {
-        for name in ["post_arg_a", "post_arg.a", "graphql_name", "request_body"] {
+        for name in ["post_arg_a", "post_arg.a", "graphql_name"] {
             assert!(Variable::parse(name).needs_body(), "{name}");
         }
-        for name in ["arg_a", "http_a", "uri"] {
+        for name in ["arg_a", "http_a", "uri", "request_body"] {
             assert!(!Variable::parse(name).needs_body(), "{name}");
         }
     }

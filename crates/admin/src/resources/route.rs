@@ -1,12 +1,11 @@
 //! Routes (`apisix/admin/routes.lua`).
 
-use lockgate_expr::Expr;
+use lockgate_expr::{Expr, JsonPath};
 use lockgate_keyring::Part;
 use lockgate_store::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    jsonpath,
     lua_syntax::{self, Returned},
     lua_value::is_given,
     plugins::Purpose,
@@ -81,7 +80,8 @@ fn check_body_paths(vars: &Value) -> Result<(), String> {
     if let Some(path) = variable.and_then(|name| name.strip_prefix("post_arg."))
         && parts.len() >= 3
     {
-        return jsonpath::check(&format!("$.{path}"));
+        let path = JsonPath::parse(&format!("$.{path}"));
+        return path.map(|_| ()).map_err(|error| error.to_string());
     }
     parts.iter().try_for_each(check_body_paths)
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("expr", &[]),
+    ("content", &[]),
     ("router", &["expr"]),
     ("model", &["schema", "expr"]),
     ("keyring", &[]),
@@ -25,15 +26,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
-            "snapshot", "net", "http", "expr", "router", "upstream", "model",
+            "snapshot", "net", "http", "expr", "content", "router", "upstream", "model",
         ],
     ),
-    ("admin", &["model", "schema", "store", "expr", "keyring"]),
+    (
+        "admin",
+        &["model", "schema", "store", "expr", "content", "keyring"],
+    ),
     (
         "testkit",
         &[
             "model", "net", "store", "http", "secret", "upstream", "snapshot", "proxy", "router",
-            "expr", "keyring",
+            "expr", "keyring", "content",
         ],
     ),
     (
@@ -47,7 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must compile without a runtime.
-const PURE: &[&str] = &["schema", "expr", "router", "model", "keyring"];
+const PURE: &[&str] = &["schema", "expr", "content", "router", "model", "keyring"];
 
 /// Prefix of the names of our crates.
 const PREFIX: &str = "lockgate-";

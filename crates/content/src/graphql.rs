@@ -1,17 +1,33 @@
-//! Whether a text is a GraphQL document that can be executed, and how many definitions it has (`graphql/parse.lua`, which the reference
-//! uses; its grammar is that of the specification of October 2016, without types).
+//! GraphQL documents that can be executed: what their first operation is and asks for.
+//!
+//! The grammar is that of the specification of October 2016 without types, as `graphql/parse.lua` has it, which the reference uses.
 
-use crate::limits::GRAPHQL_LEVELS;
+use crate::limits::{GRAPHQL_LEVELS, GRAPHQL_ROOT_FIELDS};
 
-/// How many operations and fragments a document has.
+/// What a document says. Names are those of its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document<'a> {
+    /// How many operations and fragments there are; one at least.
+    pub definitions: usize,
+    /// `query`, `mutation` or `subscription`; `None` where the first definition is a fragment.
+    pub operation: Option<&'a str>,
+    /// Name of the first definition; empty where it has none.
+    pub name: &'a str,
+    /// Names of the fields and fragments at the top of the first definition, in order. A fragment without a name has none.
+    pub root_fields: Vec<&'a str>,
+}
+
+/// Reads a document.
 ///
 /// # Errors
-/// It is none.
-pub(crate) fn definitions(text: &str) -> Result<usize, String> {
+/// It is none, and near which line that shows, in the words of the reference.
+pub fn parse(text: &str) -> Result<Document<'_>, String> {
     let mut reader = Reader {
         rest: text,
         line: 1,
         levels: 0,
+        first: None,
+        root_fields: Vec::new(),
     };
     reader
         .document()
@@ -22,33 +38,51 @@ struct Reader<'a> {
     rest: &'a str,
     line: usize,
     levels: usize,
+    /// Operation and name of the first definition.
+    first: Option<(Option<&'a str>, &'a str)>,
+    /// Names at the top of the first definition.
+    root_fields: Vec<&'a str>,
 }
 
 impl<'a> Reader<'a> {
-    fn document(&mut self) -> Option<usize> {
+    fn document(&mut self) -> Option<Document<'a>> {
         let mut definitions = 0;
+        let mut root_fields = Vec::new();
         while !self.at_end() {
             self.definition()?;
             definitions += 1;
+            if definitions == 1 {
+                root_fields = std::mem::take(&mut self.root_fields);
+            }
         }
-        (definitions > 0).then_some(definitions)
+        let (operation, name) = self.first?;
+        Some(Document {
+            definitions,
+            operation,
+            name,
+            root_fields,
+        })
     }
 
     fn definition(&mut self) -> Option<()> {
         if self.looks_at("{") {
+            self.first.get_or_insert((Some("query"), ""));
             return self.selections();
         }
         match self.name()? {
-            "query" | "mutation" | "subscription" => {
+            operation @ ("query" | "mutation" | "subscription") => {
+                let mut name = "";
                 if !self.looks_at("{") && !self.looks_at("(") && !self.looks_at("@") {
-                    self.name()?;
+                    name = self.name()?;
                 }
+                self.first.get_or_insert((Some(operation), name));
                 if self.take("(") {
                     self.list(")", Self::variable_definition)?;
                 }
             }
             "fragment" => {
-                self.name()?;
+                let name = self.name()?;
+                self.first.get_or_insert((None, name));
                 (self.name()? == "on").then_some(())?;
                 self.name()?;
             }
@@ -75,23 +109,33 @@ impl<'a> Reader<'a> {
                 self.directives()?;
                 return self.selections();
             }
-            if self.name()? == "on" {
+            let fragment = self.name()?;
+            if fragment == "on" {
                 self.name()?;
                 self.directives()?;
                 return self.selections();
             }
+            self.root_field(fragment);
             return self.directives();
         }
-        self.name()?;
+        let mut field = self.name()?;
         if self.take(":") {
-            self.name()?;
+            field = self.name()?;
         }
+        self.root_field(field);
         self.arguments()?;
         self.directives()?;
         if self.looks_at("{") {
             return self.selections();
         }
         Some(())
+    }
+
+    /// Notes a name at the top of a definition.
+    fn root_field(&mut self, name: &'a str) {
+        if self.levels == 1 && self.root_fields.len() < GRAPHQL_ROOT_FIELDS {
+            self.root_fields.push(name);
+        }
     }
 
     fn arguments(&mut self) -> Option<()> {
@@ -301,9 +345,52 @@ mod tests {
             ("{ a(b: \"c) }", Err(1)),
         ] {
             let expected = expected.map_err(|line: usize| format!("Syntax error near line {line}"));
-            assert_eq!(definitions(text), expected, "{text}");
+            let found = parse(text).map(|document| document.definitions);
+            assert_eq!(found, expected, "{text}");
         }
         let deep = "{a".repeat(10_000);
-        assert!(definitions(&deep).is_err());
+        assert!(parse(&deep).is_err());
+    }
+
+    #[test]
+    fn tells_the_first_operation() {
+        let check = |text: &str, operation: Option<&str>, name: &str, root_fields: &[&str]| {
+            let document = parse(text).expect("a document");
+            assert_eq!(
+                (document.operation, document.name, &*document.root_fields),
+                (operation, name, root_fields),
+                "{text}"
+            );
+        };
+        check("{ a b { c } }", Some("query"), "", &["a", "b"]);
+        check("query Q { x: a { b } c }", Some("query"), "Q", &["a", "c"]);
+        check(
+            "mutation M($a: [T!]! = [{b: 1}]) @d(e: {f: g}) { h }",
+            Some("mutation"),
+            "M",
+            &["h"],
+        );
+        check(
+            "subscription { ...F ... on T { a } ... @skip(if: true) { b } }",
+            Some("subscription"),
+            "",
+            &["F"],
+        );
+        check("fragment F on T { a } query Q { b }", None, "F", &["a"]);
+        check("query A { a } query B { b }", Some("query"), "A", &["a"]);
+    }
+
+    #[test]
+    fn bounds_the_list_of_fields() {
+        let wide = format!("{{{}}}", "a ".repeat(GRAPHQL_ROOT_FIELDS * 2));
+        let document = parse(&wide).expect("a document");
+        assert_eq!(document.root_fields.len(), GRAPHQL_ROOT_FIELDS);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in "[{}()@:$a!\\[\\]\"\\. 1-]{0,40}") {
+            let _outcome = parse(&text);
+        }
     }
 }
