@@ -8,5 +8,6 @@ pub mod clock;
 pub mod deadline;
 pub mod dns;
 pub mod listen;
+pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;
