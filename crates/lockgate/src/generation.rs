@@ -56,8 +56,10 @@ impl Generation {
         let bound = &configuration.boot.listeners;
         let admin = listeners::bind(&mut sockets, bound.admin, "deployment.admin.admin_listen")?;
         let control = listeners::bind(&mut sockets, bound.control, "apisix.control")?;
-        let options = wiring::proxy(&configuration, listeners::reachable(&bound.http));
-        let workers = Workers::bind(options, &mut sockets).map_err(listeners::explain_start)?;
+        let proxied = listeners::reachable(&bound.proxy_protocol);
+        let options = wiring::proxy(&configuration, listeners::reachable(&bound.http), proxied);
+        let workers = Workers::bind(options, &mut sockets)
+            .map_err(|error| listeners::explain_start(error, bound))?;
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
         let settings = wiring::compiler(&configuration, registry.clone());
@@ -67,7 +69,7 @@ impl Generation {
             .context("cannot read the store")?;
         let workers = workers
             .start(watcher.published(), access_log.as_deref())
-            .map_err(listeners::explain_start)?;
+            .map_err(|error| listeners::explain_start(error, bound))?;
         sockets.settle();
 
         let mut control_plane = ControlPlane::new();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use lockgate_model::boot::HttpListener;
+use lockgate_model::boot::{HttpListener, Listeners};
 use lockgate_net::listen::{self, ListenError, Sockets};
 use lockgate_proxy::StartError;
 use tokio::net::TcpListener;
@@ -28,9 +28,20 @@ pub(crate) fn bind(
 }
 
 /// Why the workers cannot start.
-pub(crate) fn explain_start(error: StartError) -> anyhow::Error {
+pub(crate) fn explain_start(error: StartError, bound: &Listeners) -> anyhow::Error {
     match error {
-        StartError::Listen(error) => explain(&error, "apisix.node_listen"),
+        StartError::Listen(error) => {
+            let is_proxied = bound
+                .proxy_protocol
+                .iter()
+                .any(|listener| listener.address == error.address);
+            let option = if is_proxied {
+                "apisix.proxy_protocol.listen_http_port"
+            } else {
+                "apisix.node_listen"
+            };
+            explain(&error, option)
+        }
         error @ StartError::Thread(_) => anyhow!(error),
     }
 }

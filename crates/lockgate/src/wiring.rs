@@ -14,19 +14,37 @@ use lockgate_upstream::{Compile, Defaults, Registry};
 
 use crate::{configuration::Configuration, store::Opened, version};
 
-/// What the workers are told. `listen` is where they are to listen, which depends on what the machine can do.
-pub(crate) fn proxy(configuration: &Configuration, listen: Vec<SocketAddr>) -> Options {
+/// What the workers are told. `listen` and `proxied` (for the PROXY protocol) are where they are to listen, which depends on what the
+/// machine can do.
+pub(crate) fn proxy(
+    configuration: &Configuration,
+    listen: Vec<SocketAddr>,
+    proxied: Vec<SocketAddr>,
+) -> Options {
     let (apisix, nginx) = (
         &configuration.boot.config.apisix,
         &configuration.boot.config.nginx_config,
     );
     let http = &nginx.http;
+    let defaults = Options::default();
     Options {
         listen,
+        listen_proxy_protocol: proxied,
         workers: workers(configuration),
         server: version::server(apisix.enable_server_tokens),
         show_upstream_status: apisix.show_upstream_status_in_response_header,
         delete_uri_tail_slash: apisix.delete_uri_tail_slash,
+        normalize_uri_like_servlet: apisix.normalize_uri_like_servlet,
+        match_uri_encoded_slash: apisix.match_uri_encoded_slash,
+        max_post_args_bytes: match apisix.max_post_args_readable_size {
+            None => defaults.max_post_args_bytes,
+            Some(Count(0)) => u64::MAX,
+            Some(Count(mebibytes)) => mebibytes.saturating_mul(1 << 20),
+        },
+        max_graphql_bytes: match configuration.boot.config.graphql.max_size {
+            None => defaults.max_graphql_bytes,
+            Some(Count(bytes)) => bytes,
+        },
         header_timeout: http.client_header_timeout.0,
         body_timeout: http.client_body_timeout.0,
         send_timeout: http.send_timeout.0,
@@ -257,7 +275,7 @@ mod tests {
             workers: workers(&configuration),
             ..Options::default()
         };
-        let options = proxy(&configuration, Vec::new());
+        let options = proxy(&configuration, Vec::new(), Vec::new());
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
         let log = access_log(&configuration).expect("on by default");
         assert_eq!(
@@ -303,6 +321,9 @@ apisix:
   enable_server_tokens: false
   show_upstream_status_in_response_header: true
   delete_uri_tail_slash: true
+  normalize_uri_like_servlet: true
+  match_uri_encoded_slash: true
+  max_post_args_readable_size: 2
   trusted_addresses: [10.0.0.0/8]
 nginx_config:
   worker_processes: 3
@@ -317,6 +338,7 @@ nginx_config:
     real_ip_from: [10.0.0.1]
     real_ip_header: X-Real
     real_ip_recursive: 'on'
+graphql: {max_size: 9}
 ";
         let file = Some(File { name: "", text });
         let configuration = Configuration {
@@ -324,12 +346,18 @@ nginx_config:
             ..defaults()
         };
         let listen = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        let proxied = vec![SocketAddr::from(([127, 0, 0, 1], 2))];
         let expected = Options {
             listen: listen.clone(),
+            listen_proxy_protocol: proxied.clone(),
             workers: 3,
             server: "APISIX".into(),
             show_upstream_status: true,
             delete_uri_tail_slash: true,
+            normalize_uri_like_servlet: true,
+            match_uri_encoded_slash: true,
+            max_post_args_bytes: 2 << 20,
+            max_graphql_bytes: 9,
             header_timeout: Duration::from_secs(2),
             body_timeout: Duration::from_secs(3),
             send_timeout: Duration::from_secs(4),
@@ -342,7 +370,7 @@ nginx_config:
             trusted_addresses: vec!["10.0.0.0/8".parse().expect("network")],
             drain_timeout: Duration::from_secs(1),
         };
-        let options = proxy(&configuration, listen);
+        let options = proxy(&configuration, listen, proxied);
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
     }
 

@@ -60,6 +60,9 @@ impl Call<'_> {
         let sent = match framed {
             Ok(()) => {
                 let parts = [&out, first, later, &tail];
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.sent += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+                }
                 write_all(
                     &connection.stream,
                     &client.deadline,
@@ -90,6 +93,9 @@ impl Call<'_> {
             )
             .await?;
         let mut upload = std::mem::take(&mut exchange.upload);
+        if worker.logs_request_body() {
+            upload.keep_first(exchange.unread.as_ref());
+        }
         upload.finish(exchange.unread.as_mut());
         exchange.upload = upload;
         if exchange.response.status() == 101 {
@@ -179,6 +185,9 @@ impl Call<'_> {
         };
         exchange.upload = upload;
         exchange.unread = progress.rest.take();
+        if let Some(attempt) = exchange.attempts.last_mut() {
+            attempt.sent += progress.bytes.get();
+        }
         match outcome {
             // The answer had begun; the client's fault ends it.
             Err(_) if exchange.has_answered => Ok(After::Drop),
@@ -218,6 +227,9 @@ impl Call<'_> {
             let Bytes::Some(mut buffer) = bytes else {
                 return Err(Failure::Closed);
             };
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.received += buffer.len() as u64;
+            }
             let now = if asked.is_upgrade {
                 // What a tunnel's node is measured by.
                 worker.clock.tick()

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lockgate_http::head::HeadError;
-use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+use lockgate_net::{buffer::Buffer, deadline::Deadline, proxy_protocol::Proxied, stream::Stream};
 
 use crate::{
     exchange::Exchange,
@@ -33,6 +33,10 @@ pub(crate) struct Client {
     pub(crate) requests: Cell<u64>,
     /// The peer's address as text.
     pub(crate) address: String,
+    /// When it was accepted, in microseconds of the worker's clock.
+    pub(crate) accepted: u64,
+    /// What the proxy in front says of its own client (PROXY protocol).
+    pub(crate) proxied: Option<Proxied>,
     /// Whether the peer may name the real client (`real_ip_from`).
     pub(crate) is_real_ip_source: bool,
     /// Whether the peer's own `X-Forwarded-*` are kept (`trusted_addresses`).
@@ -71,6 +75,8 @@ impl Client {
             number: worker.next_connection(),
             requests: Cell::new(0),
             address,
+            accepted: worker.clock.recent(),
+            proxied: None,
             is_real_ip_source: options
                 .real_ip_from
                 .iter()
@@ -86,15 +92,18 @@ impl Client {
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, client: Client) {
     worker.stats.opened();
-    let after = serve_requests(&worker, &client).await;
-    if after == After::Linger {
-        linger(&worker, &client).await;
-    }
+    serve_from(&worker, &client, None).await;
     worker.stats.closed();
 }
 
-async fn serve_requests(worker: &Rc<Worker>, client: &Client) -> After {
-    let mut unread: Option<Buffer> = None;
+/// Serves a connection of which something has been read already.
+pub(crate) async fn serve_from(worker: &Rc<Worker>, client: &Client, unread: Option<Buffer>) {
+    if serve_requests(worker, client, unread).await == After::Linger {
+        linger(worker, client).await;
+    }
+}
+
+async fn serve_requests(worker: &Rc<Worker>, client: &Client, mut unread: Option<Buffer>) -> After {
     loop {
         if unread.is_none() {
             let limit = if client.requests.get() == 0 {

@@ -1,7 +1,7 @@
 //! One request and its response: everything that is known about them, reused from request to request.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     net::{IpAddr, SocketAddr},
 };
 
@@ -9,7 +9,7 @@ use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_net::buffer::Buffer;
 use smallvec::SmallVec;
 
-use crate::upload::Upload;
+use crate::{normalize::Malformed, options::Options, upload::Upload, uri::Uri, vars::Told};
 
 /// The facts of one exchange.
 ///
@@ -26,14 +26,15 @@ pub(crate) struct Exchange {
     pub(crate) upload: Upload,
     /// Where the message to send next is put together.
     pub(crate) out: Vec<u8>,
-    /// The normalised path, where it differs from the received one.
-    uri: Vec<u8>,
-    is_uri_rewritten: bool,
+    /// The forms of the request's path.
+    uri: Uri,
     /// The request's authority in lower case.
     authority: Vec<u8>,
     host_len: usize,
     /// Address of the client as trusted proxies tell it, else the peer's.
     pub(crate) remote: Option<IpAddr>,
+    /// The client's port; 0 where who told its address told none.
+    pub(crate) remote_port: u16,
     /// When the head was complete, in microseconds of the worker's clock.
     pub(crate) began: u64,
     /// When the response had been sent.
@@ -48,12 +49,27 @@ pub(crate) struct Exchange {
     pub(crate) id: Cell<u128>,
     /// Host field sent to the node used last.
     pub(crate) node_host: Vec<u8>,
+    /// The node used last as the upstream names it; empty where nobody asks for it.
+    pub(crate) node_name: Vec<u8>,
     /// What was tried upstream, in order.
     pub(crate) attempts: SmallVec<[Attempt; 2]>,
     /// A head of the response has been sent, at least in part.
     pub(crate) has_answered: bool,
     /// Values of path parameters.
     pub(crate) params: lockgate_router::Params,
+    /// How much of the body was asked for so that a route can be chosen; 0 where none was.
+    pub(crate) looked_at: u64,
+    /// What was found in the body.
+    pub(crate) told: OnceCell<Box<Told>>,
+    /// The answer that the gateway made itself.
+    pub(crate) own: Option<Own>,
+}
+
+/// What is logged of an answer that the gateway made itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) content_type: &'static str,
+    pub(crate) length: usize,
 }
 
 /// One attempt at an upstream node. Times are microseconds from its start.
@@ -71,6 +87,12 @@ pub(crate) struct Attempt {
     pub(crate) header_us: Option<u64>,
     /// Until the response was whole, or the attempt failed.
     pub(crate) response_us: Option<u64>,
+    /// Bytes sent to the node.
+    pub(crate) sent: u64,
+    /// Bytes received from the node.
+    pub(crate) received: u64,
+    /// Bytes of the response's body, without chunk framing.
+    pub(crate) body: u64,
 }
 
 impl Exchange {
@@ -81,9 +103,9 @@ impl Exchange {
         self.upload = Upload::default();
         self.out.clear();
         self.uri.clear();
-        self.is_uri_rewritten = false;
         self.authority.clear();
         self.remote = None;
+        self.remote_port = 0;
         self.began = 0;
         self.ended = 0;
         self.status = 0;
@@ -91,18 +113,30 @@ impl Exchange {
         self.body_bytes_sent = 0;
         self.id.set(0);
         self.node_host.clear();
+        self.node_name.clear();
         self.attempts.clear();
         self.has_answered = false;
+        self.looked_at = 0;
+        self.told.take();
+        self.own = None;
     }
 
-    /// The normalised path.
+    /// The normalised path, as routes and plugins see it.
     #[inline]
     pub(crate) fn uri(&self) -> &[u8] {
-        if self.is_uri_rewritten {
-            &self.uri
-        } else {
-            self.request.raw_path()
-        }
+        self.uri.plain(self.request.raw_path())
+    }
+
+    /// The path that routes are matched against and that their parameters lie in.
+    #[inline]
+    pub(crate) fn route_uri(&self) -> &[u8] {
+        self.uri.route(self.request.raw_path())
+    }
+
+    /// The normalised path, whatever options take from it.
+    #[inline]
+    pub(crate) fn received_uri(&self) -> &[u8] {
+        self.uri.received(self.request.raw_path())
     }
 
     /// The request's authority, in lower case.
@@ -121,22 +155,9 @@ impl Exchange {
     ///
     /// # Errors
     /// The path has none.
-    pub(crate) fn normalize(
-        &mut self,
-        delete_tail_slash: bool,
-    ) -> Result<(), crate::normalize::Malformed> {
-        let path = self.request.raw_path();
-        if !crate::normalize::is_normal(path) {
-            crate::normalize::normalize(path, &mut self.uri)?;
-            self.is_uri_rewritten = true;
-        }
-        if delete_tail_slash && self.uri().last() == Some(&b'/') {
-            if !self.is_uri_rewritten {
-                self.uri.extend_from_slice(self.request.raw_path());
-                self.is_uri_rewritten = true;
-            }
-            self.uri.pop();
-        }
+    #[inline]
+    pub(crate) fn normalize(&mut self, options: &Options) -> Result<(), Malformed> {
+        self.uri.set(self.request.raw_path(), options)?;
         let authority = self.request.authority();
         self.host_len = host_of(authority).len();
         self.authority.extend_from_slice(authority);

@@ -12,6 +12,6 @@ pub(crate) fn log(
 ) {
     if let Some(log) = &worker.access_log {
         exchange.ended = worker.clock.tick();
-        log.write(&Facts::new(worker, client, exchange, matched));
+        log.write(&Facts::logging(worker, client, exchange, matched));
     }
 }

@@ -136,7 +136,7 @@ pub(crate) async fn forward(
     }
     let mut tried = match upstream.hash_key() {
         Some(key) if nodes.len() > 1 => {
-            Tried::new(key.hash(&Facts::new(worker, client, exchange, Some(matched))))
+            Tried::new(key.hash(&Facts::serving(worker, client, exchange, matched)))
         }
         _ => Tried::default(),
     };
@@ -154,6 +154,9 @@ pub(crate) async fn forward(
             connect_us: None,
             header_us: None,
             response_us: None,
+            sent: 0,
+            received: 0,
+            body: 0,
         });
         if upstream.pass_host() == PassHost::Node {
             // For the log: the node set may be another by then.
@@ -161,6 +164,10 @@ pub(crate) async fn forward(
             exchange
                 .node_host
                 .extend_from_slice(node.host_header.as_bytes());
+        }
+        if worker.logs_node_name() {
+            exchange.node_name.clear();
+            exchange.node_name.extend_from_slice(node.host().as_bytes());
         }
         let failure = match attempt(worker, client, exchange, route, upstream, &node, times).await {
             Ok(after) => {
@@ -219,7 +226,7 @@ fn took_us(exchange: &Exchange) -> u64 {
 }
 
 /// Answers for a failure, or closes where there is nobody to answer to.
-async fn fail(
+pub(crate) async fn fail(
     worker: &Worker,
     client: &Client,
     exchange: &mut Exchange,

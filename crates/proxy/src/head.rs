@@ -8,7 +8,8 @@ use rustls_pki_types::ServerName;
 
 use crate::{
     client::Client,
-    exchange::{Exchange, host_of, port_of},
+    exchange::{Exchange, host_of},
+    forwarded,
     respond::write_decimal,
     worker::Worker,
 };
@@ -70,11 +71,6 @@ pub(crate) fn write_request(
     out.extend_from_slice(host_field(exchange, upstream, node));
     out.extend_from_slice(b"\r\n");
 
-    // What a trusted peer says stands, in the first field of each name.
-    let told = |known: Known| {
-        let value = client.is_trusted.then(|| request.headers.get_known(known));
-        value.flatten().filter(|value| !value.is_empty())
-    };
     let is_chunked = request.framing() == Framing::Chunked;
     request.headers.write(out, |field| match field.known() {
         Known::Other | Known::ContentType | Known::Date | Known::Server | Known::XAccel => true,
@@ -98,14 +94,14 @@ pub(crate) fn write_request(
 
     write_client(worker, client, exchange, out);
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(told(Known::XForwardedProto).unwrap_or(b"http"));
-    let host = told(Known::XForwardedHost).unwrap_or(request.authority());
+    out.extend_from_slice(forwarded::proto(client, exchange));
+    let host = forwarded::host(client, exchange);
     if !host.is_empty() {
         out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
         out.extend_from_slice(host);
     }
     out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
-    match told(Known::XForwardedPort).or(port_of(request.authority())) {
+    match forwarded::port(client, exchange) {
         Some(port) => out.extend_from_slice(port),
         None => write_decimal(u64::from(client.local.port()), out),
     }
@@ -123,22 +119,33 @@ pub(crate) fn write_request(
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-/// Writes who the client is: `X-Real-IP`, and `X-Forwarded-For` with the client's own list in front. No line end behind.
+/// Writes who the client is: `X-Real-IP`, and `X-Forwarded-For`. No line end behind.
 fn write_client(worker: &Worker, client: &Client, exchange: &Exchange, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"X-Real-IP: ");
+    write_address(client, exchange, out);
+    out.extend_from_slice(b"\r\nX-Forwarded-For: ");
+    write_forwarded_for(worker, client, exchange, out);
+}
+
+/// The client's address.
+fn write_address(client: &Client, exchange: &Exchange, out: &mut Vec<u8>) {
     let peer = client.peer.ip();
     let remote = exchange.remote.unwrap_or(peer);
-    let write_address = |out: &mut Vec<u8>| {
-        if remote == peer {
-            out.extend_from_slice(client.address.as_bytes());
-        } else {
-            let _infallible = write!(out, "{remote}");
-        }
-    };
-    out.extend_from_slice(b"X-Real-IP: ");
-    write_address(out);
-    out.extend_from_slice(b"\r\nX-Forwarded-For: ");
-    // With a trust boundary, what a stranger says about itself goes no further.
-    if worker.options().trusted_addresses.is_empty() || client.is_trusted {
+    if remote == peer {
+        out.extend_from_slice(client.address.as_bytes());
+    } else {
+        let _infallible = write!(out, "{remote}");
+    }
+}
+
+/// The value of `X-Forwarded-For`: the client's own list with its address behind.
+pub(crate) fn write_forwarded_for(
+    worker: &Worker,
+    client: &Client,
+    exchange: &Exchange,
+    out: &mut Vec<u8>,
+) {
+    if forwarded::keeps_for(worker.options(), client) {
         for value in exchange
             .request
             .headers
@@ -149,5 +156,5 @@ fn write_client(worker: &Worker, client: &Client, exchange: &Exchange, out: &mut
             out.extend_from_slice(b", ");
         }
     }
-    write_address(out);
+    write_address(client, exchange, out);
 }

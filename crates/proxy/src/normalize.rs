@@ -54,6 +54,66 @@ pub(crate) fn normalize(path: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed>
     Ok(())
 }
 
+/// Writes a path without the parameters that Java servlets take behind `;` (`normalize_uri_like_servlet` in `apisix/init.lua`).
+///
+/// # Errors
+/// Without them a segment would be one of dots, or empty before the last: a way around rules for paths.
+pub(crate) fn drop_parameters(uri: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    out.clear();
+    let mut segments = uri.split(|byte| *byte == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match memchr::memchr(b';', segment) {
+            None => out.extend_from_slice(segment),
+            Some(at) => {
+                let name = segment.get(..at).unwrap_or_default();
+                let is_dots = [&b"."[..], b"..", b"%2e", b"%2e%2e"]
+                    .iter()
+                    .any(|dots| name.eq_ignore_ascii_case(dots));
+                if is_dots || name.is_empty() && !is_last {
+                    return Err(Malformed);
+                }
+                out.extend_from_slice(name);
+            }
+        }
+        if !is_last {
+            out.push(b'/');
+        }
+    }
+    Ok(())
+}
+
+/// Writes a path decoded but for its encoded slashes, which become `%2F`; whether there are any.
+///
+/// Only where decoding is all that made `uri` of `path`: where dots or slashes were resolved, too, a slash that stayed encoded might
+/// lead around them (`build_match_uri_keep_encoded_slash` in `apisix/init.lua`).
+pub(crate) fn keep_encoded_slashes(path: &[u8], uri: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let mut is_kept = false;
+    let mut rest = path;
+    let mut decoded = uri.iter();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let digit = |byte: &u8| (*byte as char).to_digit(16);
+        let pair = after.first_chunk::<2>().filter(|_| byte == b'%');
+        let coded = pair.and_then(|[high, low]| Some((digit(high)? << 4 | digit(low)?) as u8));
+        if coded.is_some() {
+            rest = after.get(2..).unwrap_or_default();
+        }
+        let plain = coded.unwrap_or(byte);
+        if decoded.next() != Some(&plain) {
+            return false;
+        }
+        if coded == Some(b'/') {
+            is_kept = true;
+            out.extend_from_slice(b"%2F");
+        } else {
+            out.push(plain);
+        }
+    }
+    is_kept && decoded.next().is_none()
+}
+
 /// The bytes behind the last slash.
 fn last_segment(out: &[u8]) -> &[u8] {
     let start = memchr::memrchr(b'/', out).map_or(0, |slash| slash + 1);
@@ -81,6 +141,52 @@ fn close_segment(out: &mut Vec<u8>) -> Result<(), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_of_servlets_are_dropped() {
+        for (uri, expected) in [
+            ("/hello", Some("/hello")),
+            ("/hello;world", Some("/hello")),
+            ("/hello;a=b/world;a/;", Some("/hello/world/")),
+            ("/a;x;y/b", Some("/a/b")),
+            ("/a;", Some("/a")),
+            ("/;", Some("/")),
+            ("/;/a", None),
+            ("/b/;/c", None),
+            ("/.;", None),
+            ("/..;", None),
+            ("/a/..;x/b", None),
+            ("/%2e;", None),
+            ("/%2E%2e;", None),
+            ("/...;", Some("/...")),
+        ] {
+            let mut out = Vec::new();
+            let result = drop_parameters(uri.as_bytes(), &mut out)
+                .map(|()| String::from_utf8_lossy(&out).into_owned());
+            assert_eq!(result.ok().as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_are_kept_where_nothing_else_was_resolved() {
+        for (path, expected) in [
+            ("/v1/te%2Fst/x", Some("/v1/te%2Fst/x")),
+            ("/v1/te%2fst%41/x", Some("/v1/te%2FstA/x")),
+            ("/a%252Fb%2f", Some("/a%2Fb%2F")),
+            ("/v1/test", None),
+            ("/v1/te%41st", None),
+            ("/x%2Fy/../..", None),
+            ("/a%2Fb/%2e%2e", None),
+            ("/a%2F/b", None),
+            ("//a%2Fb", None),
+        ] {
+            let (mut uri, mut out) = (Vec::new(), Vec::new());
+            normalize(path.as_bytes(), &mut uri).expect("a path");
+            let is_kept = keep_encoded_slashes(path.as_bytes(), &uri, &mut out);
+            let kept = is_kept.then(|| String::from_utf8_lossy(&out).into_owned());
+            assert_eq!(kept.as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn brings_paths_into_nginx_form() {

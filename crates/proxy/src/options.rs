@@ -6,9 +6,15 @@ use ipnet::IpNet;
 
 /// Settings of the data plane; the names of `config.yaml` are given with each.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of config.yaml"
+)]
 pub struct Options {
     /// `apisix.node_listen`
     pub listen: Vec<SocketAddr>,
+    /// `apisix.proxy_protocol.listen_http_port`
+    pub listen_proxy_protocol: Vec<SocketAddr>,
     /// `nginx_config.worker_processes`
     pub workers: usize,
     /// Value of the `Server` field: `APISIX/3.18.0`, or `APISIX` without `apisix.enable_server_tokens`.
@@ -17,6 +23,14 @@ pub struct Options {
     pub show_upstream_status: bool,
     /// `apisix.delete_uri_tail_slash`
     pub delete_uri_tail_slash: bool,
+    /// `apisix.normalize_uri_like_servlet`
+    pub normalize_uri_like_servlet: bool,
+    /// `apisix.match_uri_encoded_slash`
+    pub match_uri_encoded_slash: bool,
+    /// `apisix.max_post_args_readable_size` in bytes: the largest body that is looked into for `post_arg` variables.
+    pub max_post_args_bytes: u64,
+    /// `graphql.max_size` in bytes: the same for `graphql_` variables.
+    pub max_graphql_bytes: u64,
     /// `nginx_config.http.client_header_timeout`: a whole request head.
     pub header_timeout: Duration,
     /// `nginx_config.http.client_body_timeout`: between two reads of a body.
@@ -46,10 +60,15 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            listen_proxy_protocol: Vec::new(),
             workers: 1,
             server: "APISIX/3.18.0".into(),
             show_upstream_status: false,
             delete_uri_tail_slash: false,
+            normalize_uri_like_servlet: false,
+            match_uri_encoded_slash: false,
+            max_post_args_bytes: 64 << 20,
+            max_graphql_bytes: 1 << 20,
             header_timeout: Duration::from_mins(1),
             body_timeout: Duration::from_mins(1),
             send_timeout: Duration::from_secs(10),

@@ -7,19 +7,29 @@ use smallvec::SmallVec;
 
 use crate::{client::Client, exchange::Exchange, options::Options};
 
+/// Value of `real_ip_header` for the client that the PROXY protocol names.
+const PROXY_PROTOCOL: &[u8] = b"proxy_protocol";
+
 /// Sets the exchange's client address: what a trusted peer says, else the peer.
 #[inline]
 pub(crate) fn find(options: &Options, client: &Client, exchange: &mut Exchange) {
-    let peer = client.peer.ip();
-    exchange.remote = Some(if client.is_real_ip_source {
-        told(options, exchange).unwrap_or(peer)
+    let told = if client.is_real_ip_source {
+        told(options, client, exchange)
     } else {
-        peer
-    });
+        None
+    };
+    let (address, port) = told.unwrap_or((client.peer.ip(), client.peer.port()));
+    exchange.remote = Some(address);
+    exchange.remote_port = port;
 }
 
-fn told(options: &Options, exchange: &Exchange) -> Option<IpAddr> {
+/// Address and port; the port is 0 where none is told.
+fn told(options: &Options, client: &Client, exchange: &Exchange) -> Option<(IpAddr, u16)> {
     let name = options.real_ip_header.as_bytes();
+    if name == PROXY_PROTOCOL {
+        let source = client.proxied?.source;
+        return Some((source.ip().to_canonical(), source.port()));
+    }
     let mut lists = exchange
         .request
         .headers
@@ -42,7 +52,7 @@ fn told(options: &Options, exchange: &Exchange) -> Option<IpAddr> {
             .iter()
             .any(|network| network.contains(address))
     };
-    while options.real_ip_recursive && is_known(&found) {
+    while options.real_ip_recursive && is_known(&found.0) {
         match addresses.next() {
             Some(next) => found = next,
             None => break,
@@ -52,15 +62,15 @@ fn told(options: &Options, exchange: &Exchange) -> Option<IpAddr> {
 }
 
 /// An address with or without a port.
-fn parse(text: &[u8]) -> Option<IpAddr> {
+fn parse(text: &[u8]) -> Option<(IpAddr, u16)> {
     let text = std::str::from_utf8(text).ok()?;
     let bare = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
-    bare.parse().ok().or_else(|| {
-        text.parse::<std::net::SocketAddr>()
-            .ok()
-            .map(|address| address.ip())
+    let address = bare.parse().ok().map(|address| (address, 0));
+    address.or_else(|| {
+        let address = text.parse::<std::net::SocketAddr>().ok()?;
+        Some((address.ip(), address.port()))
     })
 }

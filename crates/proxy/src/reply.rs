@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::{
     client::{After, Client},
-    exchange::Exchange,
+    exchange::{Exchange, Own},
     io::write_all,
     respond::write_decimal,
     upload::Upload,
@@ -14,7 +14,7 @@ use crate::{
 /// What an own answer consists of.
 pub(crate) struct Reply<'a> {
     pub(crate) status: u16,
-    pub(crate) content_type: &'a str,
+    pub(crate) content_type: &'static str,
     pub(crate) body: &'a [u8],
 }
 
@@ -75,6 +75,10 @@ pub(crate) async fn send(
     let body = if is_head { &[][..] } else { reply.body };
     exchange.has_answered = true;
     exchange.status = reply.status;
+    exchange.own = Some(Own {
+        content_type: reply.content_type,
+        length: reply.body.len(),
+    });
     let sent = write_all(
         &client.stream,
         &client.deadline,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use lockgate_http::head::Framing;
-use lockgate_router::Match;
+use lockgate_router::{Match, Routes};
 use lockgate_snapshot::{Route, Target};
 
 use crate::{
     client::{After, Client},
     exchange::Exchange,
-    finish, forward,
+    finish,
+    forward::{self, Failure},
     reply::{self, Reply},
     upload::Upload,
     vars::Facts,
@@ -31,7 +32,7 @@ const NOT_FOUND: Reply<'static> = Reply {
 /// | step | where |
 /// |---|---|
 /// | path and host in normal form, the real client | `normalize.rs`, `real_ip.rs` |
-/// | route | `lockgate_router` |
+/// | route; the body, where a route asks for it | `lockgate_router`, `upload.rs` |
 /// | upstream, node, connection, response | `forward.rs`, `call.rs`, `respond.rs` |
 /// | log | `finish.rs` |
 pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exchange) -> After {
@@ -39,7 +40,7 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     worker.stats.requested();
     // From the start: whoever answers must know where the request ends and the next begins.
     let begun = Upload::begin(exchange).map(|upload| exchange.upload = upload);
-    let normalized = exchange.normalize(worker.options().delete_uri_tail_slash);
+    let normalized = exchange.normalize(worker.options());
     if begun.is_err() || normalized.is_err() {
         let after = reply::page(worker, client, exchange, 400, After::Linger).await;
         finish::log(worker, client, exchange, None);
@@ -49,11 +50,25 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     assert_ne!(exchange.uri(), b"/panic", "what the test asks for");
     crate::real_ip::find(worker.options(), client, exchange);
     let snapshot = worker.snapshot();
-    let mut params = std::mem::take(&mut exchange.params);
-    let found = snapshot
-        .routes
-        .find(&Facts::new(worker, client, exchange, None), &mut params);
-    exchange.params = params;
+    let (mut found, wanted) = find(worker, client, exchange, &snapshot.routes);
+    if wanted > 0 {
+        // Rare and large: its state need not lie in every request's.
+        let looked = Box::pin(find_by_body(
+            worker,
+            client,
+            exchange,
+            &snapshot.routes,
+            wanted,
+        ));
+        match looked.await {
+            Ok(route) => found = route,
+            Err(failure) => {
+                let after = forward::fail(worker, client, exchange, &failure).await;
+                finish::log(worker, client, exchange, None);
+                return after;
+            }
+        }
+    }
     let Some(found) = found else {
         let after = reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await;
         finish::log(worker, client, exchange, None);
@@ -62,6 +77,48 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     let after = serve(worker, client, exchange, found).await;
     finish::log(worker, client, exchange, Some(found));
     after
+}
+
+/// The route that a request takes as far as is known, and how much of its body would have to be read to know better.
+#[inline]
+fn find<'s>(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    routes: &'s Routes<Arc<Route>>,
+) -> (Option<Matched<'s>>, u64) {
+    let mut params = std::mem::take(&mut exchange.params);
+    let facts = Facts::routing(worker, client, exchange);
+    let found = routes.find(&facts, &mut params);
+    let wanted = facts.wanted();
+    exchange.params = params;
+    (found, wanted)
+}
+
+/// Reads so much of the body as candidates ask for, until none asks for more.
+async fn find_by_body<'s>(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    routes: &'s Routes<Arc<Route>>,
+    mut wanted: u64,
+) -> Result<Option<Matched<'s>>, Failure> {
+    loop {
+        exchange.looked_at = wanted;
+        Upload::read_ahead(worker, client, exchange, wanted).await?;
+        if !exchange.upload.is_read() || exchange.upload.received() > wanted {
+            tracing::warn!(
+                client = %client.peer,
+                max_bytes = wanted,
+                "a route asks for the body, whose size is greater than the maximum size allowed"
+            );
+        }
+        let (found, more) = find(worker, client, exchange, routes);
+        if more <= exchange.looked_at {
+            return Ok(found);
+        }
+        wanted = more;
+    }
 }
 
 /// Serves a request by its route.

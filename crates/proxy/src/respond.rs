@@ -116,6 +116,9 @@ pub(crate) async fn relay(
         let is_first = exchange.bytes_sent == 0;
         exchange.bytes_sent += total;
         exchange.body_bytes_sent += bytes.len() as u64;
+        if let Some(attempt) = exchange.attempts.last_mut() {
+            attempt.body += bytes.len() as u64;
+        }
         out.clear();
         if let Err(failure) = sent {
             tracing::info!(client = %client.peer, %failure, "client closed the connection during the response");
@@ -151,6 +154,9 @@ pub(crate) async fn relay(
         {
             Ok(Bytes::Some(more)) => {
                 worker.clock.tick();
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.received += more.len() as u64;
+                }
                 buffer = Some(more);
             }
             Ok(Bytes::End) if body.end() => {
@@ -286,7 +292,10 @@ fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The content type to write anew with a charset, as nginx's `charset` does for the types of `charset_types`.
-fn charset_to_add<'a>(worker: &'a Worker, exchange: &'a Exchange) -> Option<(&'a [u8], &'a str)> {
+pub(crate) fn charset_to_add<'a>(
+    worker: &'a Worker,
+    exchange: &'a Exchange,
+) -> Option<(&'a [u8], &'a str)> {
     const TYPES: [&[u8]; 6] = [
         b"text/html",
         b"text/xml",

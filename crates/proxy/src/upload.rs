@@ -74,6 +74,24 @@ impl Upload {
         (first, self.replay.as_deref().unwrap_or_default())
     }
 
+    /// The whole body, where it has been read and is still here.
+    pub(crate) fn whole<'a>(&'a self, unread: Option<&'a Buffer>) -> Option<&'a [u8]> {
+        let whole = match self.parts(unread) {
+            (first, []) => first,
+            (_, later) => later,
+        };
+        (self.is_read() && whole.len() as u64 == self.received).then_some(whole)
+    }
+
+    /// Keeps a body that came with the head beyond [`Self::finish`].
+    pub(crate) fn keep_first(&mut self, unread: Option<&Buffer>) {
+        let first = unread.and_then(|buffer| buffer.filled().get(self.first.clone()));
+        if let (Some(first), Some(replay)) = (first, &mut self.replay) {
+            replay.splice(0..0, first.iter().copied());
+            self.first = 0..0;
+        }
+    }
+
     /// Writes the framing around [`Self::parts`]: what stands in front of it to the end of `out`, what stands behind to `tail`.
     pub(crate) fn frame(&self, out: &mut Vec<u8>, tail: &mut Vec<u8>) -> Result<(), Failure> {
         if !self.is_chunked {
@@ -111,6 +129,79 @@ impl Upload {
         self.first = 0..0;
         self.first_used = 0;
         Some(buffer)
+    }
+
+    /// Reads the body before it is sent on, up to its end or a little more than `limit` bytes, and keeps it for the upstream.
+    ///
+    /// A body that is known to be longer than `limit` is not read, nor is the client asked for it.
+    pub(crate) async fn read_ahead(
+        worker: &Worker,
+        client: &Client,
+        exchange: &mut Exchange,
+        limit: u64,
+    ) -> Result<(), Failure> {
+        let options = worker.options();
+        let max = options.max_body_bytes;
+        let length = match exchange.request.framing() {
+            Framing::Length(length) => length,
+            _ => exchange.upload.received,
+        };
+        if max > 0 && length > max {
+            return Err(Failure::BodyTooLarge);
+        }
+        if length > limit || exchange.upload.is_read() {
+            return Ok(());
+        }
+        let expects_continue = exchange.request.expects_continue();
+        let deadline = &client.deadline;
+        let upload = &mut exchange.upload;
+        upload
+            .ask(client, deadline, expects_continue, options.send_timeout)
+            .await?;
+        // All of the first read is body: there is more to come.
+        if let Some(emptied) = upload.begin_streaming(exchange.unread.take()) {
+            worker.buffers.give_back(emptied);
+        }
+        while !upload.body.is_done() && upload.received <= limit {
+            let mut buffer = next_piece(worker, client, deadline).await?;
+            let (data, used) = upload
+                .body
+                .take(&mut buffer)
+                .map_err(|_| Failure::BadBody)?;
+            let bytes = buffer.filled().get(data).unwrap_or_default();
+            upload.received += bytes.len() as u64;
+            if let Some(replay) = &mut upload.replay {
+                replay.extend_from_slice(bytes);
+            }
+            if max > 0 && upload.received > max {
+                return Err(Failure::BodyTooLarge);
+            }
+            buffer.consume(used);
+            if buffer.is_empty() {
+                worker.buffers.give_back(buffer);
+            } else {
+                exchange.unread = Some(buffer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a client that waits for leave to send the body that it may.
+    async fn ask(
+        &mut self,
+        client: &Client,
+        deadline: &Deadline,
+        expects_continue: bool,
+        send_timeout: Duration,
+    ) -> Result<(), Failure> {
+        if !expects_continue || self.received > 0 || self.has_sent_continue {
+            return Ok(());
+        }
+        self.has_sent_continue = true;
+        let interim: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        write_all(&client.stream, deadline, send_timeout, &[interim])
+            .await
+            .map_err(|_| Failure::ClientGone)
     }
 
     /// Whether what is left of the body is worth reading for the sake of the connection.
@@ -173,8 +264,32 @@ impl Upload {
 pub(crate) struct Progress {
     /// The body has been sent whole.
     pub(crate) is_sent: Cell<bool>,
+    /// Bytes sent, framing included.
+    pub(crate) bytes: Cell<u64>,
     /// Bytes read behind the body.
     pub(crate) rest: Cell<Option<Buffer>>,
+}
+
+/// Waits for more of a body.
+async fn next_piece(
+    worker: &Worker,
+    client: &Client,
+    deadline: &Deadline,
+) -> Result<Buffer, Failure> {
+    let limit = worker.options().body_timeout;
+    match read(
+        &client.stream,
+        deadline,
+        limit,
+        &worker.buffers,
+        Size::Large,
+    )
+    .await
+    {
+        Ok(Bytes::Some(buffer)) => Ok(buffer),
+        Ok(Bytes::End) | Err(IoFailure::Broken(_)) => Err(Failure::ClientGone),
+        Err(IoFailure::TimedOut) => Err(Failure::BodyTimeout),
+    }
 }
 
 /// Sends the rest of a body as it comes from the client.
@@ -191,29 +306,13 @@ pub(crate) async fn pump(
     progress: &Progress,
 ) -> Result<(), Failure> {
     let options = worker.options();
-    if expects_continue && upload.received == 0 && !upload.has_sent_continue {
-        upload.has_sent_continue = true;
-        let interim: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-        write_all(&client.stream, deadline, options.send_timeout, &[interim])
-            .await
-            .map_err(|_| Failure::ClientGone)?;
-    }
+    upload
+        .ask(client, deadline, expects_continue, options.send_timeout)
+        .await?;
     let mut head = Vec::new();
     let mut tail = Vec::new();
     while !upload.body.is_done() {
-        let mut buffer = match read(
-            &client.stream,
-            deadline,
-            options.body_timeout,
-            &worker.buffers,
-            Size::Large,
-        )
-        .await
-        {
-            Ok(Bytes::Some(buffer)) => buffer,
-            Ok(Bytes::End) | Err(IoFailure::Broken(_)) => return Err(Failure::ClientGone),
-            Err(IoFailure::TimedOut) => return Err(Failure::BodyTimeout),
-        };
+        let mut buffer = next_piece(worker, client, deadline).await?;
         worker.clock.tick();
         let (data, used) = upload
             .body
@@ -251,6 +350,8 @@ pub(crate) async fn pump(
             rest.append(behind);
             progress.rest.set(Some(rest));
         }
+        let total = head.len() + bytes.len() + tail.len();
+        progress.bytes.set(progress.bytes.get() + total as u64);
         let sent = write_all(upstream, deadline, send_timeout, &[&head, bytes, &tail]).await;
         worker.buffers.give_back(buffer);
         sent.map_err(Failure::Send)?;

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use lockgate_expr::Variable;
 use lockgate_http::pool::Pool;
 use lockgate_net::{buffer::Buffers, clock::Clock, deadline::Deadlines, listen, stream::Stream};
 use lockgate_snapshot::{Published, Snapshot};
@@ -28,6 +29,7 @@ use crate::{
     exchange::Exchange,
     limits,
     options::Options,
+    proxied,
     stats::Stats,
 };
 
@@ -57,6 +59,15 @@ enum Kept {
     No,
 }
 
+/// What a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    /// The first request.
+    None,
+    /// A header of the PROXY protocol.
+    ProxyProtocol,
+}
+
 /// What all workers are given.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -77,6 +88,9 @@ pub(crate) struct Worker {
     pub(crate) date: Date,
     pub(crate) stats: Arc<Stats>,
     pub(crate) access_log: Option<crate::access_log::Writer>,
+    logs_request_body: bool,
+    logs_node_name: bool,
+    pub(crate) refusals: proxied::Refusals,
     #[expect(
         clippy::vec_box,
         reason = "exchanges are large and move between the pool and tasks"
@@ -117,6 +131,18 @@ impl Worker {
     #[inline]
     pub(crate) fn closes_idle(&self) -> bool {
         self.kept.get() == Kept::No
+    }
+
+    /// Whether the body of a request is kept for the access log.
+    #[inline]
+    pub(crate) fn logs_request_body(&self) -> bool {
+        self.logs_request_body
+    }
+
+    /// Whether the name of the node is kept for the access log.
+    #[inline]
+    pub(crate) fn logs_node_name(&self) -> bool {
+        self.logs_node_name
     }
 
     /// A reading of the clock within a request: exact where it will be logged, else good to some milliseconds.
@@ -179,7 +205,7 @@ pub(crate) struct Start {
     pub(crate) id: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) listeners: Vec<(std::net::TcpListener, Greeting)>,
     pub(crate) access_log: Option<crate::access_log::Writer>,
     pub(crate) phase: watch::Receiver<Phase>,
 }
@@ -197,8 +223,14 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         let deadlines = Deadlines::new(clock.clone());
         let version = start.shared.published.version();
         let snapshot = Rc::new(Held(start.shared.published.load()));
+        let logs = |variable: &Variable| {
+            let log = start.access_log.as_ref();
+            log.is_some_and(|log| log.names(variable))
+        };
         let worker = Rc::new(Worker {
             id: start.id,
+            logs_request_body: logs(&Variable::RequestBody),
+            logs_node_name: logs(&Variable::UpstreamUnresolvedHost),
             shared: start.shared,
             clock,
             deadlines: deadlines.clone(),
@@ -207,6 +239,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
             date: Date::default(),
             stats: start.stats,
             access_log: start.access_log,
+            refusals: proxied::Refusals::default(),
             exchanges: RefCell::default(),
             snapshot: RefCell::new((version, snapshot)),
             kept: Cell::new(Kept::Yes),
@@ -217,12 +250,13 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         tokio::task::spawn_local(sweep_pool(worker.clone()));
         tokio::task::spawn_local(flush_log(worker.clone()));
         let mut accepting = Vec::new();
-        for listener in start.listeners {
+        for (listener, greeting) in start.listeners {
             let local = listener.local_addr()?;
             accepting.push(tokio::task::spawn_local(accept(
                 worker.clone(),
                 listen::register(listener)?,
                 local,
+                greeting,
             )));
         }
         let mut phase = start.phase;
@@ -288,7 +322,7 @@ async fn flush_log(worker: Rc<Worker>) {
 }
 
 /// Accepts connections for ever.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, local: SocketAddr) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, local: SocketAddr, greeting: Greeting) {
     let mut failures = 0_u64;
     loop {
         match listener.accept().await {
@@ -303,7 +337,13 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, local: SocketAddr) {
                     local
                 };
                 let client = Client::new(&worker, Stream::from(stream), peer, local);
-                tokio::task::spawn_local(client::serve(worker.clone(), client));
+                let worker = worker.clone();
+                match greeting {
+                    Greeting::None => tokio::task::spawn_local(client::serve(worker, client)),
+                    Greeting::ProxyProtocol => {
+                        tokio::task::spawn_local(proxied::serve(worker, client))
+                    }
+                };
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {

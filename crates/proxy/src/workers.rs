@@ -16,7 +16,7 @@ use crate::{
     access_log,
     options::Options,
     stats::{Counts, Stats},
-    worker::{self, Phase, Shared, Start},
+    worker::{self, Greeting, Phase, Shared, Start},
 };
 
 /// The workers could not be started.
@@ -36,7 +36,7 @@ pub struct BoundWorkers {
     options: Options,
     addresses: Vec<SocketAddr>,
     /// By worker.
-    listeners: Vec<Vec<std::net::TcpListener>>,
+    listeners: Vec<Vec<(std::net::TcpListener, Greeting)>>,
 }
 
 impl BoundWorkers {
@@ -100,11 +100,15 @@ impl Workers {
         let mut addresses = Vec::new();
         let mut listeners: Vec<Vec<_>> = Vec::new();
         listeners.resize_with(options.workers, Vec::new);
-        for address in &options.listen {
-            let (address, shares) = sockets.shared(*address, options.workers)?;
+        let plain = options.listen.iter();
+        let plain = plain.map(|address| (*address, Greeting::None));
+        let proxied = options.listen_proxy_protocol.iter();
+        let proxied = proxied.map(|address| (*address, Greeting::ProxyProtocol));
+        for (address, greeting) in plain.chain(proxied) {
+            let (address, shares) = sockets.shared(address, options.workers)?;
             addresses.push(address);
             for (listeners, share) in listeners.iter_mut().zip(shares) {
-                listeners.extend(share);
+                listeners.extend(share.into_iter().map(|listener| (listener, greeting)));
             }
         }
         Ok(BoundWorkers {
@@ -114,7 +118,7 @@ impl Workers {
         })
     }
 
-    /// Where the workers listen, in the order of [`Options::listen`].
+    /// Where the workers listen, in the order of [`Options::listen`] and, behind it, [`Options::listen_proxy_protocol`].
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use lockgate_expr::{Expr, Lookup, Template, Value, Variable};
+use lockgate_content::{form, graphql, multipart};
+use lockgate_expr::{BodyPath, Expr, JsonPath, Lookup, Template, Value, Variable};
 use lockgate_http::{
     chunked::Decoder,
     head::{Framing, HeadError},
@@ -16,7 +17,7 @@ use lockgate_model::{
     boot::{Boot, File, with_admin_keys},
     document,
 };
-use lockgate_net::buffer::Buffer;
+use lockgate_net::{buffer::Buffer, proxy_protocol};
 
 use crate::naive::{self, Ends};
 
@@ -39,7 +40,10 @@ pub const TARGETS: &[Target] = &[
     target("response_head", response_head, true, 20_000),
     target("chunked", chunked, true, 20_000),
     target("expr", expr, false, 10_000),
-    // Reading a whole file takes a millisecond.
+    target("content", content, false, 10_000),
+    target("json_path", json_path, false, 10_000),
+    target("proxy_protocol", proxy_protocol, true, 20_000),
+    // Reading a whole configuration takes a millisecond.
     target("config_yaml", config_yaml, false, 500),
     target("document", document, false, 500),
 ];
@@ -277,6 +281,84 @@ pub fn expr(data: &[u8]) {
         if let Ok(format) = Template::parse_log_format(text) {
             format.render(&request, &mut out);
         }
+    }
+}
+
+/// Any bytes as a body: reading it as a form, as parts and as a GraphQL document ends, and gives nothing that is not in it.
+///
+/// Input: the first byte is the boundary of the parts.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn content(data: &[u8]) {
+    let (boundary, body) = data.split_at(data.len().min(1));
+    for (name, value) in form::pairs(body) {
+        assert!(name.len() + value.as_ref().map_or(0, |value| value.len()) <= body.len());
+        let first = form::pairs(body).find(|(known, _)| *known == name);
+        assert_eq!(form::first(body, &name), first.map(|(_, value)| value));
+    }
+    let mut left = body.len();
+    for (name, content) in multipart::parts(body, boundary) {
+        // Parts do not overlap.
+        let taken = name.len() + content.len();
+        assert!(taken <= left);
+        left -= taken;
+    }
+    if let Some(named) = multipart::boundary(body) {
+        assert!(!named.is_empty() && named.len() <= body.len());
+    }
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Ok(document) = graphql::parse(text)
+    {
+        assert!(document.definitions > 0);
+        assert!(document.root_fields.iter().all(|name| text.contains(name)));
+    }
+}
+
+/// Any text as a path into any JSON: walking it ends, and what it selects is there once.
+///
+/// Input: up to the first zero byte the path, behind it the JSON.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn json_path(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let (Some(path), Some(json)) = (parts.next(), parts.next()) else {
+        return;
+    };
+    let (Ok(path), Ok(json)) = (std::str::from_utf8(path), serde_json::from_slice(json)) else {
+        return;
+    };
+    if let Ok(path) = JsonPath::parse(path) {
+        path.query(&json);
+    }
+    BodyPath::new(path).value(&json);
+}
+
+/// Any bytes as a header of the PROXY protocol: the same in one piece or two.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn proxy_protocol(data: &[u8]) {
+    let (first, second) = cut(data);
+    let whole = [first, second].concat();
+    let at_once = proxy_protocol::parse(&whole);
+    match proxy_protocol::parse(first) {
+        // What is known from the first piece stays so.
+        Ok(Some(header)) => assert_eq!(at_once, Ok(Some(header))),
+        Ok(None) => {}
+        Err(_) => assert!(at_once.is_err()),
+    }
+    match at_once {
+        Ok(Some(header)) => {
+            assert!((13..=proxy_protocol::V2_BYTES).contains(&header.len));
+            assert!(header.len <= whole.len());
+            let cut = whole.get(..header.len - 1).unwrap_or_default();
+            assert_eq!(proxy_protocol::parse(cut), Ok(None));
+        }
+        // Whoever waits waits for a bounded time in bytes, too.
+        Ok(None) => assert!(whole.len() < proxy_protocol::V2_BYTES),
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{Client, Message, Origin, PATIENCE};
 
 /// What a gateway starts with.
 pub struct Setup {
-    /// Settings of the data plane. Where it listens is set by [`Self::start`].
+    /// Settings of the data plane. Where it listens for plain requests is set by [`Self::start`].
     pub options: Options,
     /// `apisix.router.http`
     pub router: Mode,
@@ -164,7 +164,7 @@ impl Setup {
         let workers = bound
             .start(published.clone(), log_of_workers)
             .expect("workers");
-        let address = workers.addresses().first().copied();
+        let mut addresses = workers.addresses().iter().copied();
         let stored = Arc::new(Mutex::new(Stored {
             compiler,
             revision: 0,
@@ -172,7 +172,8 @@ impl Setup {
         runtime.spawn(secrets.clone().run());
         runtime.spawn(follow(secrets, stored.clone(), published.clone()));
         let gateway = Gateway {
-            address: address.expect("one address"),
+            address: addresses.next().expect("one address"),
+            proxied: addresses.next(),
             workers: Some(workers),
             registry: self.registry,
             published,
@@ -196,6 +197,7 @@ impl Setup {
 pub struct Gateway {
     /// Where it listens.
     pub address: SocketAddr,
+    proxied: Option<SocketAddr>,
     workers: Option<Workers>,
     registry: Registry,
     published: Arc<Published>,
@@ -319,6 +321,22 @@ impl Gateway {
     /// It cannot be made.
     pub fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// Where it listens for connections with the PROXY protocol.
+    ///
+    /// # Panics
+    /// There is no such port.
+    pub fn proxied_address(&self) -> SocketAddr {
+        self.proxied.expect("a port for the PROXY protocol")
+    }
+
+    /// A new connection to that port.
+    ///
+    /// # Panics
+    /// There is no such port, or it cannot be connected to.
+    pub fn proxied_client(&self) -> Client {
+        Client::connect(self.proxied_address())
     }
 
     /// A `GET` on a connection of its own.

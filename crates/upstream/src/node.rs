@@ -36,6 +36,17 @@ pub struct Node {
     pub(crate) priority: i64,
 }
 
+impl Node {
+    /// Its host as the upstream has it: the name before it was looked up, or the address.
+    pub fn host(&self) -> &str {
+        let address = || {
+            let host = self.server.rsplit_once(':').map_or("", |(host, _)| host);
+            host.trim_matches(['[', ']'])
+        };
+        self.name.as_deref().unwrap_or_else(address)
+    }
+}
+
 /// The nodes of an upstream at one moment.
 #[derive(Debug, Default)]
 pub struct NodeSet {
@@ -309,6 +320,7 @@ mod tests {
             };
             let node = common.node(&stored(host, port), [127, 0, 0, 1].into());
             assert_eq!(&*node.host_header, header);
+            assert_eq!(node.host(), host.trim_matches(['[', ']']));
         }
     }
 

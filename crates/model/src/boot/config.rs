@@ -19,9 +19,17 @@ pub struct Config {
     pub nginx_config: NginxConfig,
     pub deployment: Deployment,
     #[serde(default)]
+    pub graphql: Graphql,
+    #[serde(default)]
     pub plugins: Vec<String>,
     #[serde(default)]
     pub stream_plugins: Vec<String>,
+}
+
+/// `graphql`
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Graphql {
+    pub max_size: Option<Count>,
 }
 
 /// `apisix`
@@ -40,6 +48,11 @@ pub struct Apisix {
     pub enable_server_tokens: bool,
     #[serde(default)]
     pub delete_uri_tail_slash: bool,
+    #[serde(default)]
+    pub normalize_uri_like_servlet: bool,
+    #[serde(default)]
+    pub match_uri_encoded_slash: bool,
+    pub max_post_args_readable_size: Option<Count>,
     pub router: Router,
     pub proxy_mode: ProxyMode,
     #[serde(default)]

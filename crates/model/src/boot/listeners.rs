@@ -1,6 +1,6 @@
 //! Which addresses are listened on, and that no two listeners want the same port (`apisix/cli/ops.lua`).
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::tree::{Node, Value};
 
@@ -9,6 +9,8 @@ use super::tree::{Node, Value};
 pub struct Listeners {
     /// `apisix.node_listen`
     pub http: Vec<HttpListener>,
+    /// `apisix.proxy_protocol.listen_http_port`
+    pub proxy_protocol: Vec<HttpListener>,
     /// `deployment.admin.admin_listen`; `None` where the Admin API is off.
     pub admin: Option<SocketAddr>,
     /// `apisix.control`; `None` where the control API is off.
@@ -80,6 +82,7 @@ pub(super) fn of(tree: &Node) -> Result<Listeners, Refusal> {
         }
     }
     shared(tree, "ssl.listen", 9443, ipv6, &taken)?;
+    listeners.proxy_protocol = proxy_protocol(tree, ipv6, &taken, &listeners.http)?;
     Ok(listeners)
 }
 
@@ -186,6 +189,34 @@ fn shared(
     Ok(addresses)
 }
 
+/// The addresses of the port for the PROXY protocol: all of this machine.
+fn proxy_protocol(
+    tree: &Node,
+    ipv6: bool,
+    taken: &Taken,
+    http: &[HttpListener],
+) -> Result<Vec<HttpListener>, Refusal> {
+    const PATH: &str = "apisix.proxy_protocol.listen_http_port";
+    let Some(node) = tree.at(PATH) else {
+        return Ok(Vec::new());
+    };
+    let port = port_of(node).ok_or_else(|| refusal(PATH, "must be a number from 1 to 65535"))?;
+    taken.check("PROXY protocol port", port, PATH)?;
+    if http.iter().any(|listener| listener.address.port() == port) {
+        let message = format!("PROXY protocol port {port} conflicts with node_listen");
+        return Err(refusal(PATH, &message));
+    }
+    let any = |address: IpAddr, is_implied| HttpListener {
+        address: SocketAddr::new(address, port),
+        is_implied,
+    };
+    let mut listeners = vec![any(Ipv4Addr::UNSPECIFIED.into(), false)];
+    if ipv6 {
+        listeners.push(any(Ipv6Addr::UNSPECIFIED.into(), true));
+    }
+    Ok(listeners)
+}
+
 fn refusal(path: &str, message: &str) -> Refusal {
     Refusal {
         path: path.to_owned(),
@@ -228,13 +259,13 @@ mod tests {
             .map_err(|error| error.reason)
             .expect("YAML");
         let outcome = of(&tree).map(|listeners| {
-            let http = listeners.http.iter().map(|one| {
-                format!(
-                    "{}{}",
-                    one.address,
-                    if one.is_implied { " implied" } else { "" }
-                )
-            });
+            let written = |one: &HttpListener| {
+                let implied = if one.is_implied { " implied" } else { "" };
+                format!("{}{implied}", one.address)
+            };
+            let http = listeners.http.iter().map(written);
+            let proxied = listeners.proxy_protocol.iter();
+            let http = http.chain(proxied.map(|one| format!("proxied {}", written(one))));
             let admin = listeners
                 .admin
                 .iter()
@@ -254,7 +285,15 @@ mod tests {
 
     #[test]
     fn takes_every_notation() {
-        let cases: [(&str, &[&str]); 10] = [
+        let cases: [(&str, &[&str]); 12] = [
+            (
+                "apisix: {proxy_protocol: {listen_http_port: 9181}}",
+                &["proxied 0.0.0.0:9181"],
+            ),
+            (
+                "apisix: {proxy_protocol: {listen_http_port: 9181}, enable_ipv6: true}",
+                &["proxied 0.0.0.0:9181", "proxied [::]:9181 implied"],
+            ),
             ("apisix: {node_listen: 9080}", &["0.0.0.0:9080"]),
             (
                 "apisix: {node_listen: [9080, 9081]}",
@@ -323,6 +362,18 @@ mod tests {
             (
                 "apisix: {ssl: {listen: [{port: 9444, enable_http2: false}]}}",
                 "ERROR: port level enable_http2 in ssl.listen is deprecated from 3.9 version, and you should use enable_http2 in apisix level.",
+            ),
+            (
+                "apisix: {node_listen: 9080, proxy_protocol: {listen_http_port: 9080}}",
+                "PROXY protocol port 9080 conflicts with node_listen",
+            ),
+            (
+                "apisix: {enable_control: true, proxy_protocol: {listen_http_port: 9090}}",
+                "PROXY protocol port 9090 conflicts with control port",
+            ),
+            (
+                "apisix: {proxy_protocol: {listen_http_port: 0}}",
+                "must be a number from 1 to 65535",
             ),
             ("apisix: {node_listen: '9080'}", wrong),
             ("apisix: {node_listen: ['9080']}", wrong),

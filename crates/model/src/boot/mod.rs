@@ -23,8 +23,8 @@ mod tests;
 pub use admin_key::with_admin_keys;
 pub use config::{
     Admin, AdminKey, AdminRole, Apisix, Config, DataEncryption, Deployment, Escape, Etcd, Event,
-    Http, Level, Lru, NginxConfig, Provided, Provider, ProxyMode, Role, Router, RouterMode,
-    SecretCache, Ssl, UpstreamDefaults, Workers,
+    Graphql, Http, Level, Lru, NginxConfig, Provided, Provider, ProxyMode, Role, Router,
+    RouterMode, SecretCache, Ssl, UpstreamDefaults, Workers,
 };
 pub use environment::Environment;
 pub use listeners::{HttpListener, Listeners};

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use lockgate_expr::{LogFormatError, Lookup, Part, Template};
+use lockgate_expr::{LogFormatError, Lookup, Part, Template, Variable};
 use thiserror::Error;
 
 pub use escape::Escape;
@@ -152,6 +152,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Whether the format names a variable, so that what it takes is kept until the line is written.
+    pub(crate) fn names(&self, wanted: &Variable) -> bool {
+        self.format
+            .parts()
+            .iter()
+            .any(|part| matches!(part, Part::Variable { variable, .. } if variable == wanted))
+    }
+
     /// Adds one line.
     pub(crate) fn write<L: Lookup + ?Sized>(&self, facts: &L) {
         let mut buffer = self.buffer.borrow_mut();

@@ -9,6 +9,7 @@ mod allocations;
 mod alone;
 mod balancers;
 mod balancing;
+mod bodies;
 mod connection;
 mod descriptors;
 mod forwarding;
@@ -19,6 +20,7 @@ mod large;
 mod logs;
 mod objects;
 mod pages;
+mod proxied;
 mod responses;
 mod routing;
 mod secrets;
@@ -27,6 +29,8 @@ mod smuggling_cases;
 mod timeouts;
 mod tls;
 mod upgrade;
+mod uris;
+mod variables;
 
 use std::sync::{Mutex, mpsc};
 

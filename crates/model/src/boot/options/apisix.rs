@@ -5,7 +5,6 @@ use super::{ConfigOption, honoured, later, later_though_on, never};
 const NO_STREAM: &str = "TCP and UDP are not proxied";
 const NO_TLS: &str = "HTTPS is not served: no port is opened for it";
 const NO_CACHE: &str = "responses are not cached";
-const NO_PROXY_PROTOCOL: &str = "the PROXY protocol is not spoken: the port is not opened";
 const NO_LUA: &str = "no Lua is run: write the extension as a plugin";
 
 /// The options of this block.
@@ -47,17 +46,16 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Whether HTTP/2 is offered to clients.",
         "only HTTP/1.1 is spoken",
     ),
-    later(
+    honoured(
         "apisix.proxy_protocol.listen_http_port",
         "port",
         "A port whose connections begin with the PROXY protocol.",
-        NO_PROXY_PROTOCOL,
     ),
     later(
         "apisix.proxy_protocol.listen_https_port",
         "port",
         "The same with TLS.",
-        NO_PROXY_PROTOCOL,
+        NO_TLS,
     ),
     later(
         "apisix.proxy_protocol.enable_tcp_pp",
@@ -111,23 +109,20 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "boolean",
         "Whether a path is matched without its last slash.",
     ),
-    later(
+    honoured(
         "apisix.normalize_uri_like_servlet",
         "boolean",
-        "Whether paths are made plain by the rules of Java servlets.",
-        "paths are not made plain by those rules",
+        "Whether paths are matched without the parameters that Java servlets take behind `;`.",
     ),
-    later(
+    honoured(
         "apisix.match_uri_encoded_slash",
         "boolean",
         "Whether `%2F` in a path is matched as it is written.",
-        "`%2F` is always decoded before matching",
     ),
-    later(
+    honoured(
         "apisix.max_post_args_readable_size",
         "number of MiB",
-        "How much of a body is read to match `post_arg` variables; 0 for all.",
-        "bodies are not matched",
+        "The largest body that is read to match `post_arg` variables; 0 for no limit.",
     ),
     honoured(
         "apisix.router.http",

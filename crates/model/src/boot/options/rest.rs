@@ -1,6 +1,6 @@
 //! Everything that has no large block of its own.
 
-use super::{ConfigOption, later, never};
+use super::{ConfigOption, honoured, later, never};
 
 const NO_PLUGIN: &str = "no plugin is built in";
 const NO_DISCOVERY: &str =
@@ -26,11 +26,10 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Settings of plugins that hold for the whole process, by name.",
         NO_PLUGIN,
     ),
-    later(
+    honoured(
         "graphql.max_size",
         "number of bytes",
-        "Largest GraphQL query that is looked into.",
-        "no query is looked into",
+        "The largest body that is read to match `graphql_` variables.",
     ),
     later(
         "discovery.*",

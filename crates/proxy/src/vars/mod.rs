@@ -1,0 +1,567 @@
+//! The values of variables in a request (nginx's, and the reference's `apisix/core/ctx.lua`).
+//!
+//! `body.rs` has those that look into the body, `text.rs` how values are found in texts and written.
+
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "every value has the type of `lookup`"
+)]
+
+mod body;
+mod text;
+
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use lockgate_expr::{Lookup, Value as Kinded, Variable};
+use lockgate_http::{
+    field::Known,
+    head::{Framing, Version},
+};
+use lockgate_router::{Methods, Request};
+use lockgate_snapshot::{Route, Target};
+use lockgate_upstream::PassHost;
+
+use crate::{
+    access_log::time,
+    client::Client,
+    exchange::{Attempt, Exchange},
+    forwarded, head,
+    request::Matched,
+    worker::Worker,
+};
+
+pub(crate) use body::Told;
+use text::{bytes, filled, header, number, owned, seconds, text, write_time};
+
+type Value<'a> = Option<Cow<'a, [u8]>>;
+
+/// Who asks for values. Some have one meaning for routes and plugins, and another in nginx's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// The router: no route is known, and what is asked for of the body is noted.
+    Routing,
+    /// Balancers and plugins.
+    Serving,
+    /// The access log.
+    Log,
+}
+
+/// A request as seen by expressions, the router, balancers and logs.
+pub(crate) struct Facts<'a> {
+    worker: &'a Worker,
+    client: &'a Client,
+    exchange: &'a Exchange,
+    matched: Option<Matched<'a>>,
+    view: View,
+    /// How much of the body would have to be read to tell a value; 0 where none was asked for in vain.
+    wanted: Cell<u64>,
+}
+
+impl<'a> Facts<'a> {
+    fn new(
+        worker: &'a Worker,
+        client: &'a Client,
+        exchange: &'a Exchange,
+        matched: Option<Matched<'a>>,
+        view: View,
+    ) -> Self {
+        Self {
+            worker,
+            client,
+            exchange,
+            matched,
+            view,
+            wanted: Cell::new(0),
+        }
+    }
+
+    /// A request that has no route yet.
+    #[inline]
+    pub(crate) fn routing(worker: &'a Worker, client: &'a Client, exchange: &'a Exchange) -> Self {
+        Self::new(worker, client, exchange, None, View::Routing)
+    }
+
+    /// A request on its way to the upstream.
+    pub(crate) fn serving(
+        worker: &'a Worker,
+        client: &'a Client,
+        exchange: &'a Exchange,
+        matched: Matched<'a>,
+    ) -> Self {
+        Self::new(worker, client, exchange, Some(matched), View::Serving)
+    }
+
+    /// A request that has ended.
+    pub(crate) fn logging(
+        worker: &'a Worker,
+        client: &'a Client,
+        exchange: &'a Exchange,
+        matched: Option<Matched<'a>>,
+    ) -> Self {
+        Self::new(worker, client, exchange, matched, View::Log)
+    }
+
+    /// How many bytes of the body must be read to tell the values that were asked for; 0 where it makes no difference.
+    #[inline]
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted.get()
+    }
+
+    fn route(&self) -> Option<&'a Route> {
+        self.matched.map(|matched| &**matched.value())
+    }
+
+    fn remote(&self) -> IpAddr {
+        self.exchange.remote.unwrap_or(self.client.peer.ip())
+    }
+
+    /// Wall time for logs: the end of the exchange, or the last reading before it.
+    fn wall(&self) -> std::time::Duration {
+        let ended = self.exchange.ended;
+        self.worker.clock.unix(if ended > 0 {
+            ended
+        } else {
+            self.worker.clock.recent()
+        })
+    }
+
+    /// The last reading of the clock that belongs to the request.
+    fn now(&self) -> u64 {
+        self.worker.clock.recent().max(self.exchange.ended)
+    }
+
+    /// One text per attempt, as nginx lists them: `a, b`.
+    fn per_attempt(&self, write: impl Fn(&Attempt, &mut String)) -> Value<'_> {
+        if self.exchange.attempts.is_empty() {
+            return None;
+        }
+        let mut text = String::new();
+        for (place, attempt) in self.exchange.attempts.iter().enumerate() {
+            if place > 0 {
+                text.push_str(", ");
+            }
+            write(attempt, &mut text);
+        }
+        owned(text)
+    }
+
+    fn count_per_attempt(&self, count: impl Fn(&Attempt) -> u64) -> Value<'_> {
+        self.per_attempt(|attempt, out| {
+            let _infallible = write!(out, "{}", count(attempt));
+        })
+    }
+
+    /// The path: in nginx's log its own, else the one that options took something from.
+    fn uri(&self) -> &[u8] {
+        match self.view {
+            View::Routing => self.exchange.route_uri(),
+            View::Serving => self.exchange.uri(),
+            View::Log => self.exchange.received_uri(),
+        }
+    }
+
+    /// In the log what the client sent; else the path in normal form, so that nobody is misled by what can be written in many ways.
+    fn request_uri(&self) -> Value<'_> {
+        if self.view == View::Log {
+            return filled(self.exchange.request.path_and_query());
+        }
+        match self.query() {
+            None => filled(self.exchange.uri()),
+            Some(query) => Some(Cow::Owned([self.exchange.uri(), b"?", query].concat())),
+        }
+    }
+
+    /// The query, where there is more of it than its `?`.
+    fn query(&self) -> Option<&[u8]> {
+        self.exchange
+            .request
+            .query()
+            .filter(|query| !query.is_empty())
+    }
+
+    fn upstream_host(&self) -> Value<'_> {
+        let Some(Target::Upstream(upstream)) = self.route().map(|route| &route.target) else {
+            return bytes(self.exchange.request.authority());
+        };
+        match upstream.pass_host() {
+            PassHost::Rewrite => bytes(upstream.upstream_host().as_bytes()),
+            PassHost::Pass => bytes(self.exchange.request.authority()),
+            PassHost::Node => bytes(&self.exchange.node_host),
+        }
+    }
+
+    fn upstream_scheme(&self) -> &'static str {
+        match self.route().map(|route| &route.target) {
+            Some(Target::Upstream(upstream)) if upstream.tls().is_some() => "https",
+            _ => "http",
+        }
+    }
+
+    /// A field that is passed on where the route lets connections be upgraded; empty else.
+    fn upgrade_field(&self, name: &str) -> Value<'_> {
+        if self.route().is_some_and(|route| route.allows_websocket) {
+            header(&self.exchange.request.headers, name).or(bytes(b""))
+        } else {
+            bytes(b"")
+        }
+    }
+
+    /// A cookie: to nginx the first of this name in any case, else the last of exactly this name.
+    fn cookie(&self, name: &str) -> Value<'_> {
+        let mut values = self
+            .exchange
+            .request
+            .headers
+            .get_all(b"cookie")
+            .flat_map(|list| list.split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii_start)
+            .filter_map(|pair| {
+                let (key, value) = pair.split_at_checked(name.len())?;
+                let is_it = if self.view == View::Log {
+                    key.eq_ignore_ascii_case(name.as_bytes())
+                } else {
+                    key == name.as_bytes()
+                };
+                is_it.then(|| value.strip_prefix(b"="))?
+            });
+        let value = if self.view == View::Log {
+            values.next()
+        } else {
+            values.last()
+        };
+        value.map(Cow::Borrowed)
+    }
+
+    /// An argument: to nginx the first of this name in any case, as it came; else the first of this name, both decoded. One
+    /// without `=` is true.
+    fn argument(&self, name: &str) -> Option<Kinded<'_>> {
+        let query = self.exchange.request.query()?;
+        if self.view == View::Log {
+            return text::raw_argument(query, name).map(Kinded::Text);
+        }
+        text::argument(query, name)
+    }
+
+    fn basic_user(&self) -> Value<'_> {
+        let credentials = self.exchange.request.headers.get(b"authorization")?;
+        let (scheme, encoded) = credentials.split_at_checked(6)?;
+        if !scheme.eq_ignore_ascii_case(b"basic ") {
+            return None;
+        }
+        let decoded = BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?;
+        let user = decoded.split(|byte| *byte == b':').next()?;
+        Some(Cow::Owned(user.to_vec()))
+    }
+
+    /// A field of the request, those of forwarding as they are sent on.
+    fn request_header(&self, name: &str) -> Value<'_> {
+        let headers = &self.exchange.request.headers;
+        let (client, exchange) = (self.client, self.exchange);
+        match name.strip_prefix("x-forwarded-") {
+            Some("for") if !forwarded::keeps_for(self.worker.options(), client) => None,
+            Some("proto") if self.view != View::Log => bytes(forwarded::proto(client, exchange)),
+            Some("host") if self.view != View::Log => filled(forwarded::host(client, exchange)),
+            Some("port") if self.view != View::Log => match forwarded::port(client, exchange) {
+                Some(port) => bytes(port),
+                None => number(u64::from(client.local.port())),
+            },
+            None if name == "forwarded" && self.view != View::Log && !client.is_trusted => None,
+            _ => header(headers, name),
+        }
+    }
+
+    /// A field of the response as it was sent.
+    fn sent_header(&self, name: &str) -> Value<'_> {
+        let exchange = self.exchange;
+        if exchange.status == 0 {
+            return None;
+        }
+        if name == "server" {
+            return bytes(self.worker.options().server.as_bytes());
+        }
+        match (exchange.own, name) {
+            (Some(own), "content-type") => bytes(own.content_type.as_bytes()),
+            (Some(own), "content-length") => number(own.length as u64),
+            (Some(_), _) => None,
+            (None, "content-type") => {
+                let sent = crate::respond::charset_to_add(self.worker, exchange);
+                match sent {
+                    Some((content_type, charset)) => Some(Cow::Owned(
+                        [content_type, b"; charset=", charset.as_bytes()].concat(),
+                    )),
+                    None => header(&exchange.response.headers, name),
+                }
+            }
+            (None, "transfer-encoding") => {
+                let is_chunked = exchange.request.version() == Version::Http11
+                    && matches!(
+                        exchange.response.framing(),
+                        Framing::Chunked | Framing::UntilClose
+                    );
+                is_chunked.then_some(Cow::Borrowed(b"chunked"))
+            }
+            (None, _) => header(&exchange.response.headers, name),
+        }
+    }
+
+    /// A cookie that the upstream sets, from the last `Set-Cookie` that names it.
+    fn upstream_cookie(&self, name: &str) -> Value<'_> {
+        self.exchange
+            .response
+            .headers
+            .get_all(b"set-cookie")
+            .filter_map(|field| {
+                let pair = field.split(|byte| *byte == b';').next()?.trim_ascii();
+                pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+            })
+            .last()
+            .map(Cow::Borrowed)
+    }
+
+    fn proxied(
+        &self,
+        address: impl Fn(&lockgate_net::proxy_protocol::Proxied) -> SocketAddr,
+    ) -> Option<SocketAddr> {
+        self.client.proxied.as_ref().map(address)
+    }
+
+    /// Address of the client as bytes of the network.
+    fn binary_remote(&self) -> Value<'_> {
+        Some(Cow::Owned(match self.remote() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        }))
+    }
+}
+
+impl Lookup for Facts<'_> {
+    fn lookup<'a>(&'a self, variable: &Variable) -> Value<'a> {
+        let (exchange, request, client) = (self.exchange, &self.exchange.request, self.client);
+        match variable {
+            Variable::Uri => filled(self.uri()),
+            Variable::RequestUri => self.request_uri(),
+            Variable::RealRequestUri => filled(request.path_and_query()),
+            Variable::Args => self.query().map(Cow::Borrowed),
+            Variable::IsArgs => bytes(if self.query().is_some() { b"?" } else { b"" }),
+            Variable::Arg(_)
+            | Variable::PostArg(_)
+            | Variable::PostPath(_)
+            | Variable::GraphqlName
+            | Variable::GraphqlOperation
+            | Variable::GraphqlRootFields => text::plain(self.value(variable)?),
+            Variable::Header(name) => self.request_header(name),
+            Variable::Cookie(name) => self.cookie(name),
+            Variable::Host if exchange.host().is_empty() => bytes(b"_"),
+            Variable::Host => bytes(exchange.host()),
+            // All requests come to one server, whose name in the reference's nginx.conf is this.
+            Variable::ServerName => bytes(b"_"),
+            Variable::Hostname => bytes(crate::access_log::hostname().as_bytes()),
+            Variable::Scheme => bytes(b"http"),
+            Variable::ServerAddr => owned(client.local.ip().to_canonical().to_string()),
+            Variable::ServerPort => number(u64::from(client.local.port())),
+            Variable::ServerProtocol => bytes(request.version().name().as_bytes()),
+            Variable::RemoteAddr if self.remote() == client.peer.ip() => {
+                bytes(client.address.as_bytes())
+            }
+            Variable::RemoteAddr => owned(self.remote().to_string()),
+            Variable::BinaryRemoteAddr => self.binary_remote(),
+            Variable::RemotePort if exchange.remote.is_none() => {
+                number(u64::from(client.peer.port()))
+            }
+            Variable::RemotePort if exchange.remote_port == 0 => bytes(b""),
+            Variable::RemotePort => number(u64::from(exchange.remote_port)),
+            Variable::RealipRemoteAddr => bytes(client.address.as_bytes()),
+            Variable::RealipRemotePort => number(u64::from(client.peer.port())),
+            Variable::ProxyProtocolAddr => {
+                owned(self.proxied(|proxied| proxied.source)?.ip().to_string())
+            }
+            Variable::ProxyProtocolPort => {
+                number(u64::from(self.proxied(|proxied| proxied.source)?.port()))
+            }
+            Variable::ProxyProtocolServerAddr => {
+                owned(self.proxied(|proxied| proxied.destination)?.ip().to_string())
+            }
+            Variable::ProxyProtocolServerPort => {
+                number(u64::from(self.proxied(|proxied| proxied.destination)?.port()))
+            }
+            Variable::ProxyAddXForwardedFor => {
+                let mut value = Vec::new();
+                head::write_forwarded_for(self.worker, client, exchange, &mut value);
+                Some(Cow::Owned(value))
+            }
+            Variable::ProxyHost => bytes(b"apisix_backend"),
+            Variable::ProxyPort => bytes(b"80"),
+            Variable::VarXForwardedHost => bytes(request.authority()),
+            Variable::VarXForwardedPort => {
+                match crate::exchange::port_of(request.authority()) {
+                    Some(port) => bytes(port),
+                    None => number(u64::from(client.local.port())),
+                }
+            }
+            Variable::RemoteUser => self.basic_user(),
+            Variable::Request | Variable::RequestLine => bytes(request.line()),
+            Variable::RequestMethod => filled(request.method_name()),
+            Variable::RequestTime => seconds(self.now().saturating_sub(exchange.began)),
+            Variable::RequestLength => number(request.len() as u64 + exchange.upload.received()),
+            Variable::RequestId | Variable::ApisixRequestId => {
+                owned(format!("{:032x}", self.worker.request_id(&exchange.id)))
+            }
+            Variable::RequestBody => self.request_body(),
+            Variable::RequestType => bytes(b"traditional_http"),
+            Variable::RequestCompletion => bytes(if exchange.status == 499 { b"" } else { b"OK" }),
+            Variable::ContentType => header(&request.headers, "content-type"),
+            Variable::ContentLength => header(&request.headers, "content-length"),
+            Variable::Status if exchange.status > 0 => number(u64::from(exchange.status)),
+            Variable::BytesSent => number(exchange.bytes_sent),
+            Variable::BodyBytesSent => number(exchange.body_bytes_sent),
+            Variable::Connection => number(client.number),
+            Variable::ConnectionRequests => number(client.requests.get()),
+            Variable::ConnectionTime => seconds(self.now().saturating_sub(client.accepted)),
+            Variable::Pipe => bytes(b"."),
+            Variable::Msec => {
+                let wall = self.wall();
+                owned(format!("{}.{:03}", wall.as_secs(), wall.subsec_millis()))
+            }
+            Variable::TimeLocal => owned(time::local(self.wall())),
+            Variable::TimeIso8601 => owned(time::iso8601(self.wall())),
+            Variable::NginxVersion => bytes(b"1.29.2"),
+            Variable::Pid => number(u64::from(std::process::id())),
+            Variable::UpstreamAddr => self.per_attempt(|attempt, out| {
+                let _infallible = write!(out, "{}", attempt.address);
+            }),
+            Variable::UpstreamStatus => self.per_attempt(|attempt, out| {
+                let _infallible = match attempt.status {
+                    0 => out.write_str("-"),
+                    status => write!(out, "{status}"),
+                };
+            }),
+            Variable::UpstreamResponseTime | Variable::ApisixUpstreamResponseTime => {
+                self.per_attempt(|attempt, out| write_time(attempt.response_us, out))
+            }
+            Variable::UpstreamHeaderTime => {
+                self.per_attempt(|attempt, out| write_time(attempt.header_us, out))
+            }
+            // A kept connection took no time to make.
+            Variable::UpstreamConnectTime => self.per_attempt(|attempt, out| {
+                write_time(attempt.connect_us.or(attempt.header_us.map(|_| 0)), out);
+            }),
+            Variable::UpstreamResponseLength => self.count_per_attempt(|attempt| attempt.body),
+            Variable::UpstreamBytesReceived => self.count_per_attempt(|attempt| attempt.received),
+            Variable::UpstreamBytesSent => self.count_per_attempt(|attempt| attempt.sent),
+            Variable::UpstreamScheme => bytes(self.upstream_scheme().as_bytes()),
+            Variable::UpstreamHost => self.upstream_host(),
+            Variable::UpstreamUnresolvedHost => bytes(&exchange.node_name),
+            Variable::UpstreamUpgrade => self.upgrade_field("upgrade"),
+            Variable::UpstreamConnection => self.upgrade_field("connection"),
+            Variable::UpstreamHeader(name) => header(&exchange.response.headers, name),
+            Variable::UpstreamCookie(name) => self.upstream_cookie(name),
+            Variable::SentHeader(name) => self.sent_header(name),
+            Variable::BalancerIp => owned(exchange.attempts.last()?.address.ip().to_string()),
+            Variable::BalancerPort => number(u64::from(exchange.attempts.last()?.address.port())),
+            Variable::UriParam(name) => self
+                .matched?
+                .param(exchange.route_uri(), &exchange.params, name)
+                .map(Cow::Borrowed),
+            Variable::RouteId => self.route().map(|route| Cow::Borrowed(route.id.as_bytes())),
+            Variable::RouteName => text(self.route()?.name.as_deref()),
+            Variable::ServiceId => text(self.route()?.service.as_ref().map(|service| &*service.id)),
+            Variable::ServiceName => text(self.route()?.service.as_ref()?.name.as_deref()),
+            Variable::OriginalXForwardedFor => header(&request.headers, "x-forwarded-for"),
+            Variable::OriginalXForwardedProto => header(&request.headers, "x-forwarded-proto"),
+            Variable::OriginalXForwardedHost => header(&request.headers, "x-forwarded-host"),
+            Variable::OriginalXForwardedPort => header(&request.headers, "x-forwarded-port"),
+            Variable::OriginalForwarded => header(&request.headers, "forwarded"),
+            // What the reference's nginx.conf sets until a plugin sets something else.
+            Variable::LlmTimeToFirstToken
+            | Variable::LlmPromptTokens
+            | Variable::LlmCompletionTokens
+            | Variable::LlmTotalTokens
+            | Variable::LlmToolCount
+            | Variable::LlmCacheReadInputTokens
+            | Variable::LlmCacheCreationInputTokens
+            | Variable::LlmReasoningTokens => bytes(b"0"),
+            Variable::LlmStream | Variable::LlmHasToolCalls => bytes(b"false"),
+            Variable::UpstreamCacheZone => bytes(b"off"),
+            Variable::RequestLlmModel
+            | Variable::LlmModel
+            | Variable::LlmEndUserId
+            | Variable::LlmContentRiskLevel
+            | Variable::RateLimitingInfo
+            | Variable::UpstreamUri
+            | Variable::UpstreamMirrorHost
+            | Variable::UpstreamMirrorUri
+            | Variable::UpstreamMirrorGrpcPath
+            | Variable::UpstreamCacheZoneInfo
+            | Variable::UpstreamCacheKey
+            | Variable::UpstreamCacheBypass
+            | Variable::UpstreamNoCache
+            | Variable::OpentelemetryContextTraceparent
+            | Variable::OpentelemetryTraceId
+            | Variable::OpentelemetrySpanId
+            | Variable::ZipkinContextTraceparent
+            | Variable::ZipkinTraceId
+            | Variable::ZipkinSpanId
+            // And what nginx has for a plain connection.
+            | Variable::Https
+            | Variable::Http2
+            | Variable::Http3
+            // And what a logger gets that did not ask for it.
+            | Variable::RespBody => bytes(b""),
+            _ => None,
+        }
+    }
+
+    fn value<'a>(&'a self, variable: &Variable) -> Option<Kinded<'a>> {
+        match variable {
+            Variable::Arg(name) => self.argument(name),
+            Variable::PostArg(name) => self.post_argument(name),
+            Variable::PostPath(path) => path.value(self.fields()?),
+            Variable::GraphqlName => {
+                Some(Kinded::Text(Cow::Borrowed(self.graphql()?.name.as_bytes())))
+            }
+            Variable::GraphqlOperation => Some(Kinded::Text(Cow::Borrowed(
+                self.graphql()?.operation.as_ref()?.as_bytes(),
+            ))),
+            Variable::GraphqlRootFields => {
+                let fields = self.graphql()?.root_fields.iter();
+                let fields = fields.map(|field| Kinded::Text(Cow::Borrowed(field.as_bytes())));
+                Some(Kinded::List(fields.collect()))
+            }
+            _ => self.lookup(variable).map(Kinded::Text),
+        }
+    }
+}
+
+impl Request for Facts<'_> {
+    fn path(&self) -> &[u8] {
+        self.exchange.route_uri()
+    }
+
+    fn host(&self) -> Option<&[u8]> {
+        Some(self.exchange.host()).filter(|host| !host.is_empty())
+    }
+
+    fn host_with_port(&self) -> Option<&[u8]> {
+        Some(self.exchange.authority()).filter(|authority| !authority.is_empty())
+    }
+
+    fn method(&self) -> Methods {
+        Methods::of(self.exchange.request.method_name())
+    }
+
+    fn remote_addr(&self) -> Option<IpAddr> {
+        Some(self.remote())
+    }
+}
+
+/// The content type that a request names, as it is written.
+fn content_type(exchange: &Exchange) -> &[u8] {
+    let headers = &exchange.request.headers;
+    headers.get_known(Known::ContentType).unwrap_or_default()
+}

@@ -1,0 +1,99 @@
+//! Finding values in texts, and writing them.
+
+use std::{borrow::Cow, fmt::Write as _, io::Write as _};
+
+use lockgate_content::form;
+use lockgate_expr::Value as Kinded;
+use lockgate_http::headers::Headers;
+
+use super::Value;
+
+#[inline]
+pub(super) fn bytes(value: &[u8]) -> Value<'_> {
+    Some(Cow::Borrowed(value))
+}
+
+/// A value that is absent where it is empty: that of a request that was none.
+#[inline]
+pub(super) fn filled(value: &[u8]) -> Value<'_> {
+    bytes(value).filter(|value| !value.is_empty())
+}
+
+pub(super) fn text(value: Option<&str>) -> Value<'_> {
+    value.map(|value| Cow::Borrowed(value.as_bytes()))
+}
+
+pub(super) fn owned(value: String) -> Value<'static> {
+    Some(Cow::Owned(value.into_bytes()))
+}
+
+pub(super) fn number(value: u64) -> Value<'static> {
+    let mut digits = Vec::with_capacity(8);
+    crate::respond::write_decimal(value, &mut digits);
+    Some(Cow::Owned(digits))
+}
+
+/// Seconds with milliseconds, as nginx writes times.
+pub(super) fn seconds(micros: u64) -> Value<'static> {
+    let millis = micros / 1000;
+    let mut text = Vec::with_capacity(8);
+    let _infallible = write!(text, "{}.{:03}", millis / 1000, millis % 1000);
+    Some(Cow::Owned(text))
+}
+
+pub(super) fn write_time(micros: Option<u64>, out: &mut String) {
+    let _infallible = match micros.map(|micros| micros / 1000) {
+        Some(millis) => write!(out, "{}.{:03}", millis / 1000, millis % 1000),
+        None => out.write_str("-"),
+    };
+}
+
+/// A value of any kind as text; a list has none.
+pub(super) fn plain(value: Kinded<'_>) -> Value<'_> {
+    match value {
+        Kinded::Text(text) => Some(text),
+        Kinded::List(_) => None,
+        other => {
+            let mut text = Vec::new();
+            other.write_text(&mut text);
+            Some(Cow::Owned(text))
+        }
+    }
+}
+
+/// An argument as nginx finds it: the first of this name in any case, undecoded.
+pub(super) fn raw_argument<'a>(query: &'a [u8], name: &str) -> Value<'a> {
+    query
+        .split(|byte| *byte == b'&')
+        .find_map(|pair| {
+            let (key, value) = pair.split_at_checked(name.len())?;
+            (key.eq_ignore_ascii_case(name.as_bytes())).then(|| value.strip_prefix(b"="))?
+        })
+        .map(Cow::Borrowed)
+}
+
+/// An argument as the reference finds it: the first of this name, decoded; true where it has no `=`.
+pub(super) fn argument<'a>(query: &'a [u8], name: &str) -> Option<Kinded<'a>> {
+    form::first(query, name.as_bytes()).map(|value| match value {
+        Some(value) => Kinded::Text(value),
+        None => Kinded::Bool(true),
+    })
+}
+
+/// All values of a field, joined as nginx joins them (`$http_…`, since 1.23).
+pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Value<'a> {
+    let mut values = headers.get_all(name.as_bytes());
+    let first = values.next()?;
+    match values.next() {
+        None => Some(Cow::Borrowed(first)),
+        Some(second) => {
+            let separator: &[u8] = if name == "cookie" { b"; " } else { b", " };
+            let mut joined = [first, separator, second].concat();
+            for value in values {
+                joined.extend_from_slice(separator);
+                joined.extend_from_slice(value);
+            }
+            Some(Cow::Owned(joined))
+        }
+    }
+}
