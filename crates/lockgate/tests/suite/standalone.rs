@@ -132,7 +132,7 @@ fn serves_what_stands_in_apisix_yaml_and_follows_it() {
         ],
     );
     assert!(
-        gateway.process.said.contains("admin=\"off\""),
+        gateway.process.said.contains("admin: off,"),
         "{}",
         gateway.process.said
     );
@@ -217,7 +217,7 @@ fn a_file_may_come_after_the_start() {
 #[test]
 fn a_start_with_a_file_that_cannot_be_read_ends() {
     for (file, expected) in [
-        ("routes: {\n#END\n", "line 2: "),
+        ("routes: {\n#END\n", "line 1: "),
         (
             "routes: [{uri: '${{LOCKGATE_TEST_NONE}}'}]\n#END\n",
             "failed to handle configuration: can't find environment variable LOCKGATE_TEST_NONE",
