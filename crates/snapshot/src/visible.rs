@@ -61,6 +61,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::watch::ANSWER_LIMIT;
 
     /// A store that answers every write with a revision that nobody publishes.
     struct Silent {
@@ -106,7 +107,7 @@ mod tests {
             create_revision: 1,
             mod_revision: 1,
         };
-        for (previous, expected) in [(None, Duration::ZERO), (Some(entry), LIMIT)] {
+        for (previous, expected) in [(None, Duration::ZERO), (Some(entry), ANSWER_LIMIT)] {
             let visible = Visible::new(Arc::new(Silent { previous }), Arc::default());
             let began = tokio::time::Instant::now();
             let delete = Delete {

@@ -22,7 +22,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the answer to a write is held back for the watcher. The write is durable by then.
-const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+
 /// How long the start waits for secrets: somewhat longer than a manager that does not answer is waited for. What is late comes
 /// into force later.
 const FIRST_SECRETS: Duration = Duration::from_secs(6);
