@@ -58,7 +58,7 @@ impl Configs {
             versions.collect()
         });
         let shown = Value::Object(shown);
-        let answer = if is_yaml(call, header::ACCEPT) {
+        let answer = if is_yaml(call, &header::ACCEPT) {
             match yaml::write(&shown) {
                 Ok(text) => Answer::text(StatusCode::OK, text).with(
                     header::CONTENT_TYPE,
@@ -89,7 +89,7 @@ impl Configs {
         let Some(digest) = call.header(DIGEST) else {
             return Err(Answer::refusal("missing digest header"));
         };
-        let read = config_validate::read(is_yaml(call, header::CONTENT_TYPE), body);
+        let read = config_validate::read(is_yaml(call, &header::CONTENT_TYPE), body);
         let Value::Object(pushed) = read.map_err(Answer::refusal)? else {
             let message = "invalid request body: a configuration is an object of lists";
             return Err(Answer::refusal(message));
@@ -154,7 +154,7 @@ fn merged(
             Some(Value::Number(given)) => given.clone(),
             _ => following(&had),
         };
-        let items = if number(&version) == number(&had) {
+        let items = if number(&version).total_cmp(&number(&had)).is_eq() {
             current.and_then(|current| current.get(list)).cloned()
         } else {
             let items = pushed.shift_remove(list);
@@ -193,7 +193,7 @@ fn objects(configuration: &Map<String, Value>) -> Vec<Item> {
 }
 
 /// Whether a field begins with the type of YAML.
-fn is_yaml(call: &Call, field: HeaderName) -> bool {
+fn is_yaml(call: &Call, field: &HeaderName) -> bool {
     let types = call.header(field.as_str());
     types.is_some_and(|types| types.starts_with("application/yaml"))
 }

@@ -1,5 +1,7 @@
 //! Tests of reading whole configurations.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -172,7 +174,7 @@ fn bounds_what_aliases_make_of_a_text() {
     for level in 1..12 {
         let before = level - 1;
         let aliases = vec![format!("*a{before}"); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        let _infallible = writeln!(text, "a{level}: &a{level} [{aliases}]");
     }
     assert!(matches!(yaml(&text), Err(Unreadable::Malformed { .. })));
     let deep = "[".repeat(100_000);
