@@ -1,6 +1,7 @@
 //! The Admin API: which request goes where (`apisix/admin/init.lua`, `http_admin` in `apisix/init.lua`).
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lockgate_keyring::{Keyring, PluginSecrets, Unread};
-use lockgate_store::{Author, Store};
+use lockgate_store::{Author, Expect, Put, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,7 +32,11 @@ use crate::{
     schemas::Schemas,
     server::Api,
     standalone::{Configs, InForce},
+    ui,
 };
+
+/// The key of the lists of plugins.
+const PLUGINS_KEY: &str = "plugins";
 
 /// Tells the time in unix seconds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -41,7 +46,7 @@ pub struct Admin {
     options: AdminOptions,
     store: Arc<dyn Store>,
     schemas: Schemas,
-    plugins: Plugins,
+    plugins: Arc<Plugins>,
     environment: Environment,
     secrets: PluginSecrets,
     envelope: Envelope,
@@ -60,7 +65,7 @@ impl Admin {
         let environment = Environment::default();
         Self {
             schemas: Schemas::load(names),
-            plugins: Plugins::new(),
+            plugins: Arc::default(),
             secrets: environment.plugin_secrets(),
             environment,
             envelope: Envelope {
@@ -99,6 +104,58 @@ impl Admin {
         self.secrets = environment.plugin_secrets();
         self.environment = environment;
         self
+    }
+
+    /// Knows these plugins.
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: Arc<Plugins>) -> Self {
+        self.plugins = plugins;
+        self
+    }
+
+    /// Stores the lists of plugins where others are stored, as the reference does when it starts. Nodes without an Admin API
+    /// take them from there.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn reset_plugins(&self) -> Result<(), StoreError> {
+        let Some(entry) = self.store.get(PLUGINS_KEY).await? else {
+            return Ok(());
+        };
+        let stored: Value = serde_json::from_slice(&entry.value).unwrap_or_default();
+        if is_same_list(&stored, &self.plugins.stored()) {
+            return Ok(());
+        }
+        self.store_plugins(Author::default(), Expect::ModRevision(entry.mod_revision))
+            .await
+    }
+
+    async fn store_plugins(&self, author: Author, expect: Expect) -> Result<(), StoreError> {
+        let put = Put {
+            key: PLUGINS_KEY.into(),
+            value: self.plugins.stored().to_string().into_bytes(),
+            expect,
+            ttl: None,
+            author,
+        };
+        self.store.put(put).await.map(drop)
+    }
+
+    /// Loads the lists of plugins again and stores them. Other verbs are told what to use.
+    async fn reload(&self, call: &Call) -> Result<Answer, Answer> {
+        let author = self.author(call)?;
+        if call.method != Method::PUT {
+            let message = format!(
+                "please use PUT method to reload the plugins, {} method is not allowed.",
+                call.method
+            );
+            return Err(Answer::error(StatusCode::METHOD_NOT_ALLOWED, message));
+        }
+        self.plugins.reload();
+        if let Err(error) = self.store_plugins(author, Expect::Any).await {
+            tracing::error!(%error, "failed to set plugins");
+        }
+        Ok(Answer::text(StatusCode::OK, "done"))
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -155,6 +212,16 @@ impl Admin {
         (self.clock)()
     }
 
+    /// Answers for the dashboard and the API.
+    async fn served(&self, call: &Call, body: &mut Incoming) -> Answer {
+        if let Some(root) = &self.options.ui
+            && let Some(answer) = ui::answer(root, call).await
+        {
+            return answer;
+        }
+        self.answer(call, body).await
+    }
+
     async fn answer(&self, call: &Call, body: &mut Incoming) -> Answer {
         let segments = call.path.segments();
         let ["apisix", "admin", inside @ ..] = segments.as_slice() else {
@@ -198,7 +265,7 @@ impl Admin {
                 .author(call)
                 .map(|_| plugins::api::list(&self.plugins, &call.args)),
             (method, ["plugins", "reload"]) if !is_directory && is_verb(method) => {
-                self.author(call).map(|_| reload(method))
+                self.reload(call).await
             }
             (method, inside) if (is_directory || !inside.is_empty()) && is_verb(method) => {
                 self.run(call, body, inside).await
@@ -322,9 +389,10 @@ impl Api for Admin {
         let (head, mut body) = request.into_parts();
         let answer = match Call::new(head, peer) {
             Err(_malformed) => Answer::page(StatusCode::BAD_REQUEST).closing(),
-            Ok(call) => {
-                let answer = if auth::is_allowed(&self.options.allow, &call) {
-                    self.answer(&call, &mut body).await
+            Ok(mut call) => {
+                call.client = self.options.real_ip.of(call.client, &call.headers);
+                let answer = if auth::is_allowed(self.options.allow.as_deref(), &call) {
+                    self.served(&call, &mut body).await
                 } else {
                     Answer::page(StatusCode::FORBIDDEN)
                 };
@@ -428,15 +496,17 @@ fn unsupported(name: &str) -> Answer {
     Answer::error(StatusCode::NOT_FOUND, message)
 }
 
-/// The plugins are part of the program, so there is nothing to load again.
-fn reload(method: &Method) -> Answer {
-    if method == Method::PUT {
-        return Answer::text(StatusCode::OK, "done");
-    }
-    Answer::error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("please use PUT method to reload the plugins, {method} method is not allowed."),
-    )
+/// Whether two stored lists name the same plugins, in whatever order.
+fn is_same_list(one: &Value, other: &Value) -> bool {
+    let plugins = |list: &Value| -> BTreeSet<(String, bool)> {
+        let plugins = list.as_array().into_iter().flatten();
+        let plugins = plugins.filter_map(|plugin| {
+            let name = plugin.get("name")?.as_str()?.to_owned();
+            Some((name, plugin.get("stream") == Some(&Value::Bool(true))))
+        });
+        plugins.collect()
+    };
+    plugins(one) == plugins(other)
 }
 
 fn is_verb(method: &Method) -> bool {

@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Whether `deployment.admin.allow_admin` lets a client in.
-pub(crate) fn is_allowed(allow: &[IpNet], call: &Call) -> bool {
-    allow.is_empty() || allow.iter().any(|block| block.contains(&call.client))
+pub(crate) fn is_allowed(allow: Option<&[IpNet]>, call: &Call) -> bool {
+    allow.is_none_or(|allow| allow.iter().any(|block| block.contains(&call.client)))
 }
 
 /// Checks the key of a request and says who writes.

@@ -57,7 +57,7 @@ impl Environment {
     /// What encrypts and decrypts the secret fields of plugins; it leaves everything as it is where none are encrypted.
     pub fn plugin_secrets(&self) -> PluginSecrets {
         if self.encrypts {
-            PluginSecrets::new(self.keyring.clone(), Plugins::new().secret_fields())
+            PluginSecrets::new(self.keyring.clone(), Plugins::default().secret_fields())
         } else {
             PluginSecrets::default()
         }

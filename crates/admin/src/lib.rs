@@ -1,6 +1,6 @@
-//! Admin API and control API.
+//! Admin API, control API and status API.
 //!
-//! Both speak to people and scripts, not to traffic: hyper serves them on the control runtime. They reach the data plane only
+//! They speak to people and scripts, not to traffic: hyper serves them on the control runtime. They reach the data plane only
 //! through the store. Read `admin.rs` first: it is the table of what goes where; `resources/mod.rs` lists the kinds of objects.
 
 mod admin;
@@ -22,6 +22,7 @@ mod patch;
 mod path;
 mod plugins;
 mod protobuf;
+mod real_ip;
 mod request;
 mod resources;
 mod response;
@@ -29,15 +30,22 @@ mod schema_api;
 mod schemas;
 mod server;
 mod standalone;
+mod status;
+mod tls;
+mod ui;
 mod write_deadline;
 
 pub use admin::{Admin, Clock};
 pub use control::Control;
 pub use environment::{CacheZone, Environment};
 pub use options::{
-    AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Role,
+    AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Readiness, Role,
 };
+pub use plugins::{ListSource, PluginLists, Plugins};
+pub use real_ip::RealIp;
 pub use standalone::{Configs, InForce, Loader};
+pub use status::StatusApi;
+pub use tls::{AdminTls, TlsError, TlsFiles};
 
 use std::{future::Future, io, sync::Arc};
 
@@ -53,7 +61,20 @@ impl Admin {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        server::serve(self, listener, limits::CONNECTIONS, stop).await
+        server::serve(self, listener, None, limits::CONNECTIONS, stop).await
+    }
+
+    /// The same over HTTPS.
+    ///
+    /// # Errors
+    /// As [`Self::serve`].
+    pub async fn serve_tls(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: AdminTls,
+        stop: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        server::serve(self, listener, Some(tls), limits::CONNECTIONS, stop).await
     }
 }
 
@@ -67,6 +88,20 @@ impl Control {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        server::serve(self, listener, limits::CONNECTIONS, stop).await
+        server::serve(self, listener, None, limits::CONNECTIONS, stop).await
+    }
+}
+
+impl StatusApi {
+    /// Serves connections of `listener` until `stop` resolves.
+    ///
+    /// # Errors
+    /// The listener cannot be used.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        server::serve(self, listener, None, limits::CONNECTIONS, stop).await
     }
 }

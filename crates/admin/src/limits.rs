@@ -58,3 +58,6 @@ pub(crate) const LIMIT_GROUP_SECONDS: u64 = 300;
 
 /// Groups of `limit-count` that are remembered (`PLUGIN_ITEMS_COUNT` of the same file).
 pub(crate) const LIMIT_GROUPS: usize = 8;
+
+/// Largest file of the dashboard that is served; it is held in memory while it is sent. Bundles of such pages have a few megabytes.
+pub(crate) const UI_FILE_BYTES: u64 = 32 << 20;

@@ -1,11 +1,13 @@
 //! Settings of both APIs, fixed at start.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 use lockgate_keyring::PluginSecrets;
 use lockgate_model::health::CheckedUpstream;
 use lockgate_store::Store;
+
+use crate::{plugins::Plugins, real_ip::RealIp};
 
 /// What an admin key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +45,10 @@ pub struct AdminOptions {
     pub keys: Vec<AdminKey>,
     /// `deployment.admin.admin_key_required`
     pub is_key_required: bool,
-    /// `deployment.admin.allow_admin`; empty lets everybody in.
-    pub allow: Vec<IpNet>,
+    /// `deployment.admin.allow_admin`; `None` lets everybody in, an empty list nobody.
+    pub allow: Option<Vec<IpNet>>,
+    /// Whose word about the client's address is taken.
+    pub real_ip: RealIp,
     /// `deployment.admin.enable_admin_cors`
     pub has_cors: bool,
     /// `deployment.admin.admin_api_version` is `v3`, which is the default; else answers have the older shape.
@@ -53,6 +57,8 @@ pub struct AdminOptions {
     pub prefix: String,
     /// Value of the `Server` field.
     pub server: String,
+    /// The directory that is served under `/ui`; `None` without `deployment.admin.enable_admin_ui`.
+    pub ui: Option<PathBuf>,
 }
 
 /// A stored object that is not in force as it stands.
@@ -87,4 +93,9 @@ pub struct ControlOptions {
     pub health: HealthReport,
     /// Decrypts the secret fields of plugins, which are shown as the data plane has them.
     pub secrets: Arc<PluginSecrets>,
+    /// The plugins, shared with the Admin API.
+    pub plugins: Arc<Plugins>,
 }
+
+/// Tells whether this process is ready for traffic; the error is the sentence for the client.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;

@@ -50,6 +50,13 @@ impl Path {
         self.segments.iter().map(String::as_str).collect()
     }
 
+    /// The path as a text, without a last slash.
+    pub(crate) fn text(&self) -> String {
+        self.segments
+            .iter()
+            .fold(String::new(), |text, segment| text + "/" + segment)
+    }
+
     /// Whether the path names a directory. The reference tells `/apisix/admin` from `/apisix/admin/`.
     pub(crate) fn ends_with_slash(&self) -> bool {
         self.ends_with_slash

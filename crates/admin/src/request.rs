@@ -21,7 +21,7 @@ pub(crate) struct Call {
     pub(crate) path: Path,
     pub(crate) args: Args,
     pub(crate) headers: HeaderMap,
-    /// The other end of the connection.
+    /// The other end of the connection, or whom it speaks for.
     pub(crate) client: IpAddr,
 }
 

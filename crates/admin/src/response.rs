@@ -22,8 +22,10 @@ enum Body {
     /// A JSON text without the final newline.
     Json(Vec<u8>),
     Text(String),
-    /// nginx's page for the status.
-    Page,
+    /// Bytes of a type.
+    Bytes(Bytes, &'static str),
+    /// nginx's page for the status, and what it says more.
+    Page(Option<&'static str>),
 }
 
 impl Answer {
@@ -59,7 +61,17 @@ impl Answer {
 
     /// The HTML page that nginx makes for a status.
     pub(crate) fn page(status: StatusCode) -> Self {
-        Self::new(status, Body::Page)
+        Self::new(status, Body::Page(None))
+    }
+
+    /// The HTML page that nginx makes for a bad request of a kind that it has words for.
+    pub(crate) fn bad_request_page(words: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Body::Page(Some(words)))
+    }
+
+    /// Bytes of a type.
+    pub(crate) fn bytes(status: StatusCode, bytes: Bytes, kind: &'static str) -> Self {
+        Self::new(status, Body::Bytes(bytes, kind))
     }
 
     /// The status.
@@ -72,7 +84,7 @@ impl Answer {
         match &self.body {
             Body::Json(text) => String::from_utf8_lossy(text),
             Body::Text(text) => Cow::Borrowed(text),
-            Body::Empty | Body::Page => Cow::Borrowed(""),
+            Body::Empty | Body::Bytes(..) | Body::Page(_) => Cow::Borrowed(""),
         }
     }
 
@@ -96,9 +108,10 @@ impl Answer {
         let (content_type, body) = match self.body {
             Body::Empty => (text_type, Bytes::new()),
             Body::Text(text) => (text_type, Bytes::from(text)),
-            Body::Page => (
+            Body::Bytes(bytes, kind) => (kind, bytes),
+            Body::Page(words) => (
                 "text/html; charset=utf-8",
-                Bytes::from(page_text(self.status)),
+                Bytes::from(page_text(self.status, words)),
             ),
             Body::Json(mut text) => {
                 text.push(b'\n');
@@ -133,17 +146,20 @@ impl From<StoreError> for Answer {
 }
 
 /// nginx's page with the reference's footer (`t/error_page`).
-fn page_text(status: StatusCode) -> String {
-    let words = match status.as_u16() {
+fn page_text(status: StatusCode, words: Option<&str>) -> String {
+    let name = match status.as_u16() {
+        405 => "Not Allowed",
         408 => "Request Time-out",
         other => StatusCode::from_u16(other)
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or_default(),
     };
-    let title = format!("{} {words}", status.as_u16());
+    let code = status.as_u16();
+    let title = format!("{code} {}", words.unwrap_or(name));
+    let words = words.map_or_else(String::new, |words| format!("<center>{words}</center>\r\n"));
     format!(
-        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{code} {name}</h1></center>\r\n{words}\
          <hr><center>openresty</center>\r\n\
          <p><em>Powered by <a href=\"https://apisix.apache.org/\">APISIX</a>.</em></p></body>\r\n</html>\r\n"
     )

@@ -17,6 +17,7 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -26,6 +27,7 @@ use tokio::{
 use crate::{
     limits::{ACCEPT_PAUSE, DRAIN_TIME, HEAD_TIME, WRITE_TIME},
     response::Answer,
+    tls::{self, AdminTls, Refusal},
     write_deadline::WriteDeadline,
 };
 
@@ -49,11 +51,13 @@ pub(crate) trait Api: Send + Sync + 'static {
 pub(crate) async fn serve<A: Api>(
     api: Arc<A>,
     listener: TcpListener,
+    tls: Option<AdminTls>,
     connections_max: usize,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     listener.local_addr()?;
     let mut stop = pin!(stop);
+    let tls = tls.map(Arc::new);
     let places = Arc::new(Semaphore::new(connections_max));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -70,9 +74,18 @@ pub(crate) async fn serve<A: Api>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(api.clone(), stream, peer, stopped.clone());
+                let served = Served {
+                    api: api.clone(),
+                    peer,
+                    refusal: None,
+                    stopped: stopped.clone(),
+                };
+                let tls = tls.clone();
                 connections.spawn(async move {
-                    connection.await;
+                    match tls {
+                        Some(tls) => served.begin_tls(&tls, stream).await,
+                        None => served.begin(stream).await,
+                    }
                     drop(place);
                 });
             }
@@ -93,36 +106,81 @@ pub(crate) async fn serve<A: Api>(
     Ok(())
 }
 
-async fn connection<A: Api>(
+/// One connection and what its requests meet.
+struct Served<A> {
     api: Arc<A>,
-    stream: TcpStream,
     peer: SocketAddr,
-    mut stopped: watch::Receiver<bool>,
-) {
+    /// Why every request on it is refused.
+    refusal: Option<Refusal>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl<A: Api> Served<A> {
+    async fn begin(self, stream: TcpStream) {
+        set_nodelay(&stream);
+        self.serve(stream).await;
+    }
+
+    /// Shakes hands first. A client that speaks plain HTTP is told so.
+    async fn begin_tls(mut self, tls: &AdminTls, stream: TcpStream) {
+        set_nodelay(&stream);
+        let mut first = [0];
+        let begun = timeout(HEAD_TIME, stream.peek(&mut first)).await;
+        match (begun, first) {
+            (Ok(Ok(1)), [first]) if tls::is_tls(first) => {}
+            (Ok(Ok(1)), _) => {
+                self.refusal = Some(tls::PLAIN);
+                return self.serve(stream).await;
+            }
+            _ => return,
+        }
+        match timeout(HEAD_TIME, tls.accept(stream)).await {
+            Ok(Ok((stream, refusal))) => {
+                self.refusal = refusal;
+                self.serve(stream).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, peer = %self.peer, "a TLS handshake failed");
+            }
+            Err(_elapsed) => tracing::debug!(peer = %self.peer, "a TLS handshake took too long"),
+        }
+    }
+
+    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let stream = TokioIo::new(WriteDeadline::new(stream, WRITE_TIME));
+        let (api, peer, refusal) = (&*self.api, self.peer, self.refusal);
+        let service = service_fn(|request| async move {
+            Ok::<_, Infallible>(match refusal {
+                None => respond(api, request, peer).await,
+                Some(Refusal(words)) => Answer::bad_request_page(words)
+                    .closing()
+                    .into_response(api.server(), "text/html"),
+            })
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIME)
+                .serve_connection(stream, service)
+        );
+        let stopped = &mut self.stopped;
+        let stop = async { drop(stopped.wait_for(|is_stopped| *is_stopped).await) };
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = stop => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, %peer, "a connection ended early");
+        }
+    }
+}
+
+fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-    }
-    let stream = TokioIo::new(WriteDeadline::new(stream, WRITE_TIME));
-    let service = service_fn(|request| {
-        let api = &api;
-        async move { Ok::<_, Infallible>(respond(&**api, request, peer).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .serve_connection(stream, service)
-    );
-    let stop = async { drop(stopped.wait_for(|is_stopped| *is_stopped).await) };
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = stop => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, %peer, "a connection ended early");
     }
 }
 
@@ -199,7 +257,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let api = Arc::new(Empty(HeaderValue::from_static("a")));
-        tokio::spawn(serve(api, listener, 2, std::future::pending()));
+        tokio::spawn(serve(api, listener, None, 2, std::future::pending()));
         let mut first = TcpStream::connect(address).await.unwrap();
         let mut second = TcpStream::connect(address).await.unwrap();
         let mut third = TcpStream::connect(address).await.unwrap();

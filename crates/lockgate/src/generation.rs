@@ -3,16 +3,16 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use lockgate_admin::Control;
 use lockgate_net::listen::Sockets;
 use lockgate_proxy::{AccessLog, Phase, Workers};
 use lockgate_snapshot::{Compiler, Watcher};
 use lockgate_upstream::Registry;
 
 use crate::{
+    apis::{self, Apis, Told},
     configuration::Configuration,
     control_plane::ControlPlane,
-    listeners,
+    instance, listeners,
     store::{self, Identity, Opened},
     wiring,
 };
@@ -54,8 +54,12 @@ impl Generation {
         };
         let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
         let bound = &configuration.boot.listeners;
-        let admin = listeners::bind(&mut sockets, bound.admin, "deployment.admin.admin_listen")?;
-        let control = listeners::bind(&mut sockets, bound.control, "apisix.control")?;
+        let apis = Apis {
+            admin_tls: apis::admin_tls(&configuration)?,
+            admin: listeners::bind(&mut sockets, bound.admin, "deployment.admin.admin_listen")?,
+            control: listeners::bind(&mut sockets, bound.control, "apisix.control")?,
+            status: listeners::bind(&mut sockets, bound.status, "apisix.status")?,
+        };
         let proxied = listeners::reachable(&bound.proxy_protocol);
         let options = wiring::proxy(&configuration, listeners::reachable(&bound.http), proxied);
         let workers = Workers::bind(options, &mut sockets)
@@ -73,29 +77,14 @@ impl Generation {
         sockets.settle();
 
         let mut control_plane = ControlPlane::new();
-        if let Some(listener) = admin {
-            let admin = opened
-                .admin(wiring::admin(&configuration), watcher.status())
-                .with_environment(wiring::environment(&configuration));
-            let admin = Arc::new(admin);
-            control_plane.serve(
-                "the Admin API",
-                admin.serve(listener, control_plane.stopped()),
-            );
-        }
-        if let Some(listener) = control {
-            let control = Arc::new(Control::new(wiring::control(
-                &configuration,
-                &opened,
-                watcher.status(),
-                registry.clone(),
-                secrets,
-            )));
-            control_plane.serve(
-                "the control API",
-                control.serve(listener, control_plane.stopped()),
-            );
-        }
+        let told = Told {
+            opened: opened.clone(),
+            status: watcher.status(),
+            registry: registry.clone(),
+            secrets,
+            serving: workers.serving(),
+        };
+        apis.serve(&configuration, told, &mut control_plane);
         control_plane.watch(watcher);
         Ok(Self {
             configuration,
@@ -112,9 +101,11 @@ impl Generation {
     pub(crate) fn announce(&self, event: &'static str) {
         let bound = &self.configuration.boot.listeners;
         tracing::info!(
+            id = instance::id(&self.configuration),
             proxy = listeners::names(self.workers.addresses().iter().copied()),
             admin = listeners::names(bound.admin),
             control = listeners::names(bound.control),
+            status = listeners::names(bound.status),
             "{event}"
         );
     }

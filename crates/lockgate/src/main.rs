@@ -4,12 +4,14 @@
 //! is told of it ([`wiring`]), start and end of the process ([`run`]).
 
 mod admin_key;
+mod apis;
 mod cli;
 mod config_file;
 mod configuration;
 mod control_plane;
 mod echo;
 mod generation;
+mod instance;
 mod listeners;
 mod logs;
 mod process;

@@ -2,9 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use lockgate_admin::{AdminKey, AdminOptions, ControlOptions, Environment, Role};
+use lockgate_admin::{
+    AdminKey, AdminOptions, CacheZone, ControlOptions, Environment, PluginLists, Plugins, RealIp,
+    Role,
+};
 use lockgate_keyring::{Keyring, PluginSecrets};
-use lockgate_model::boot::{AdminRole, Count, Escape, Provider, RouterMode};
+use lockgate_model::boot::{
+    AdminRole, Config, Count, Escape, Provider, ProxyMode, Role as BootRole, RouterMode,
+};
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
@@ -31,6 +36,7 @@ pub(crate) fn proxy(
         listen,
         listen_proxy_protocol: proxied,
         workers: workers(configuration),
+        pins_workers: nginx.enable_cpu_affinity,
         server: version::server(apisix.enable_server_tokens),
         show_upstream_status: apisix.show_upstream_status_in_response_header,
         delete_uri_tail_slash: apisix.delete_uri_tail_slash,
@@ -93,16 +99,18 @@ pub(crate) fn registry(
     configuration: &Configuration,
     before: Option<(&Configuration, &Registry)>,
 ) -> Registry {
-    let checks_health = |configuration: &Configuration| {
-        let apisix = &configuration.boot.config.apisix;
-        !apisix.disable_upstream_healthcheck
-    };
     match before {
         Some((before, registry)) if checks_health(before) == checks_health(configuration) => {
             registry.clone()
         }
         _ => Registry::new(checks_health(configuration)),
     }
+}
+
+/// Whether nodes are probed. A control plane sends them nothing.
+fn checks_health(configuration: &Configuration) -> bool {
+    let config = &configuration.boot.config;
+    !config.apisix.disable_upstream_healthcheck && config.deployment.role != BootRole::ControlPlane
 }
 
 /// What the compiler is told.
@@ -151,7 +159,14 @@ pub(crate) fn environment(configuration: &Configuration) -> Environment {
         keyring: keyring(configuration),
         plugins: names(&config.plugins),
         stream_plugins: names(&config.stream_plugins),
-        ..Environment::default()
+        cache_zones: config.apisix.proxy_cache.as_ref().map(|cache| {
+            let zones = cache.zones.iter().map(|zone| CacheZone {
+                name: zone.name.clone(),
+                is_on_disk: zone.disk_path.is_some(),
+            });
+            zones.collect()
+        }),
+        has_stream_mode: config.apisix.proxy_mode != ProxyMode::Http,
     }
 }
 
@@ -195,6 +210,7 @@ pub(crate) fn admin(configuration: &Configuration) -> AdminOptions {
     let config = &configuration.boot.config;
     let admin = &config.deployment.admin;
     let keys = admin.admin_key.as_deref().unwrap_or_default();
+    let http = &config.nginx_config.http;
     AdminOptions {
         // An empty key is nobody's.
         keys: keys
@@ -210,11 +226,27 @@ pub(crate) fn admin(configuration: &Configuration) -> AdminOptions {
             })
             .collect(),
         is_key_required: admin.admin_key_required && admin.admin_key.is_some(),
-        allow: admin.allow_admin.clone().unwrap_or_default().0,
+        allow: admin.allow_admin.clone().map(|networks| networks.0),
+        real_ip: RealIp {
+            from: http.real_ip_from.0.clone(),
+            header: http.real_ip_header.to_ascii_lowercase(),
+            is_recursive: http.real_ip_recursive.0,
+        },
         has_cors: admin.enable_admin_cors,
         is_v3: admin.admin_api_version.as_deref() == Some("v3"),
         prefix: config.deployment.etcd.prefix.clone(),
         server: version::server(config.apisix.enable_server_tokens),
+        ui: admin
+            .enable_admin_ui
+            .then(|| configuration.below_prefix("ui")),
+    }
+}
+
+/// Which plugins are switched on.
+pub(crate) fn plugin_lists(config: &Config) -> PluginLists {
+    PluginLists {
+        http: config.plugins.clone(),
+        stream: config.stream_plugins.clone(),
     }
 }
 
@@ -225,6 +257,7 @@ pub(crate) fn control(
     status: Arc<Status>,
     registry: Registry,
     secrets: Arc<PluginSecrets>,
+    plugins: Arc<Plugins>,
 ) -> ControlOptions {
     let config = &configuration.boot.config;
     ControlOptions {
@@ -251,6 +284,7 @@ pub(crate) fn control(
         },
         health: Arc::new(move || registry.health()),
         secrets,
+        plugins,
     }
 }
 
@@ -327,6 +361,7 @@ apisix:
   trusted_addresses: [10.0.0.0/8]
 nginx_config:
   worker_processes: 3
+  enable_cpu_affinity: true
   worker_shutdown_timeout: 1s
   http:
     client_header_timeout: 2s
@@ -351,6 +386,7 @@ graphql: {max_size: 9}
             listen: listen.clone(),
             listen_proxy_protocol: proxied.clone(),
             workers: 3,
+            pins_workers: true,
             server: "APISIX".into(),
             show_upstream_status: true,
             delete_uri_tail_slash: true,
@@ -392,9 +428,48 @@ graphql: {max_size: 9}
     }
 
     #[test]
+    fn the_plugins_and_zones_of_the_admin_api_are_those_of_config_yaml() {
+        let configuration = defaults();
+        // The file has them in another order than priorities have.
+        let sorted = |mut lists: PluginLists| {
+            lists.http.sort();
+            lists.stream.sort();
+            lists
+        };
+        let lists = plugin_lists(&configuration.boot.config);
+        assert_eq!(sorted(lists), sorted(PluginLists::default()));
+        assert_eq!(environment(&configuration), Environment::default());
+        let text = "deployment: {role_traditional: {config_provider: embedded}}
+apisix: {proxy_mode: http&stream, proxy_cache: {zones: [{name: a, memory_size: 1m}]}}
+plugins: [cors]
+stream_plugins: []
+";
+        let file = Some(File { name: "", text });
+        let configuration = Configuration {
+            boot: Boot::read(file, &|_| None).expect("valid"),
+            ..defaults()
+        };
+        let lists = PluginLists {
+            http: vec!["cors".into()],
+            stream: Vec::new(),
+        };
+        assert_eq!(plugin_lists(&configuration.boot.config), lists);
+        let expected = Environment {
+            cache_zones: Some(vec![CacheZone {
+                name: "a".into(),
+                is_on_disk: false,
+            }]),
+            has_stream_mode: true,
+            ..Environment::default()
+        };
+        assert_eq!(environment(&configuration), expected);
+    }
+
+    #[test]
     fn the_admin_api_has_no_key_without_a_file() {
         let admin = admin(&defaults());
         assert!(!admin.is_key_required && admin.keys.is_empty() && !admin.has_cors && admin.is_v3);
+        assert_eq!(admin.ui, None);
         assert_eq!(
             (admin.prefix.as_str(), admin.server.as_str()),
             ("/apisix", "APISIX/3.18.0")

@@ -4,6 +4,7 @@
 //! `client.rs` (a connection) and `request.rs` (a request, as a table).
 
 mod access_log;
+mod affinity;
 mod call;
 mod client;
 mod date;
@@ -21,6 +22,7 @@ mod real_ip;
 mod reply;
 mod request;
 mod respond;
+mod serving;
 mod stats;
 mod tunnel;
 mod upload;
@@ -31,6 +33,7 @@ mod workers;
 
 pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions};
 pub use options::Options;
+pub use serving::Serving;
 pub use stats::Counts;
 pub use worker::Phase;
 pub use workers::{BoundWorkers, StartError, Workers};

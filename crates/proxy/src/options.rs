@@ -17,6 +17,8 @@ pub struct Options {
     pub listen_proxy_protocol: Vec<SocketAddr>,
     /// `nginx_config.worker_processes`
     pub workers: usize,
+    /// Whether each worker stays on one core (`nginx_config.enable_cpu_affinity`).
+    pub pins_workers: bool,
     /// Value of the `Server` field: `APISIX/3.18.0`, or `APISIX` without `apisix.enable_server_tokens`.
     pub server: String,
     /// `apisix.show_upstream_status_in_response_header`
@@ -62,6 +64,7 @@ impl Default for Options {
             listen: Vec::new(),
             listen_proxy_protocol: Vec::new(),
             workers: 1,
+            pins_workers: false,
             server: "APISIX/3.18.0".into(),
             show_upstream_status: false,
             delete_uri_tail_slash: false,

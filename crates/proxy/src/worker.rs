@@ -24,12 +24,14 @@ use tokio::{
 };
 
 use crate::{
+    affinity,
     client::{self, Client},
     date::Date,
     exchange::Exchange,
     limits,
     options::Options,
     proxied,
+    serving::Serving,
     stats::Stats,
 };
 
@@ -74,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) published: Arc<Published>,
     pub(crate) connections: AtomicU64,
+    pub(crate) serving: Serving,
 }
 
 /// One worker's own things.
@@ -215,6 +218,9 @@ pub(crate) struct Start {
 /// # Errors
 /// The runtime or its listeners cannot be set up.
 pub(crate) fn run(start: Start) -> io::Result<()> {
+    if start.shared.options.pins_workers {
+        affinity::pin(start.id);
+    }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())?;
@@ -259,6 +265,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
                 greeting,
             )));
         }
+        let _serves = worker.shared.serving.enter(start.id);
         let mut phase = start.phase;
         let left = |phase: &Phase| *phase != Phase::Run;
         // The sender lives as long as the process; its end is a stop.

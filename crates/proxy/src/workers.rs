@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::{
     access_log,
     options::Options,
+    serving::Serving,
     stats::{Counts, Stats},
     worker::{self, Greeting, Phase, Shared, Start},
 };
@@ -49,10 +50,12 @@ impl BoundWorkers {
         published: Arc<Published>,
         access_log: Option<&access_log::AccessLog>,
     ) -> Result<Workers, StartError> {
+        let serving = Serving::new(self.options.workers);
         let shared = Arc::new(Shared {
             options: self.options,
             published,
             connections: AtomicU64::new(0),
+            serving: serving.clone(),
         });
         let (phase, _) = watch::channel(Phase::Run);
         let mut workers = Workers {
@@ -60,6 +63,7 @@ impl BoundWorkers {
             threads: Vec::new(),
             stats: Vec::new(),
             addresses: self.addresses,
+            serving,
         };
         for (id, listeners) in self.listeners.into_iter().enumerate() {
             let stats = Arc::new(Stats::default());
@@ -89,6 +93,7 @@ pub struct Workers {
     threads: Vec<JoinHandle<io::Result<()>>>,
     stats: Vec<Arc<Stats>>,
     addresses: Vec<SocketAddr>,
+    serving: Serving,
 }
 
 impl Workers {
@@ -121,6 +126,11 @@ impl Workers {
     /// Where the workers listen, in the order of [`Options::listen`] and, behind it, [`Options::listen_proxy_protocol`].
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Tells which workers serve.
+    pub fn serving(&self) -> Serving {
+        self.serving.clone()
     }
 
     /// Tells every worker what to do.

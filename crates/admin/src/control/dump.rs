@@ -7,6 +7,7 @@ use lockgate_keyring::Part;
 use lockgate_store::{Entry, StoreError};
 use serde_json::{Map, Value, json};
 
+use super::list;
 use crate::{options::ControlOptions, response::Answer, schemas::Schemas};
 
 /// A kind of object that can be shown.
@@ -65,7 +66,7 @@ pub(super) async fn answer(
         let listing = options.store.list(&prefix).await?;
         let shown = listing.entries.iter().filter(|entry| is_loaded(entry));
         let shown: Vec<Value> = shown.filter_map(show).collect();
-        return Ok(Answer::json(StatusCode::OK, &Value::Array(shown)));
+        return Ok(Answer::json(StatusCode::OK, &list(shown)));
     };
     let entry = options.store.get(&format!("{}/{id}", kind.plural)).await?;
     let shown = entry.filter(is_loaded).as_ref().and_then(show);
@@ -87,9 +88,10 @@ impl Kind {
         }
         let mut value: Value = serde_json::from_slice(&entry.value).ok()?;
         schemas.fill(self.singular, &mut value);
-        if let Some(plugins) = value.get_mut("plugins").and_then(Value::as_object_mut) {
+        if let Some(configs) = value.get_mut("plugins").and_then(Value::as_object_mut) {
             // What no key opens is shown as it is stored, and is among the problems.
-            let _unread = options.secrets.decrypt_all(plugins, Part::Plugin);
+            let _unread = options.secrets.decrypt_all(configs, Part::Plugin);
+            options.plugins.fill(configs);
         }
         value
             .as_object_mut()?

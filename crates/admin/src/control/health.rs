@@ -7,6 +7,7 @@ use lockgate_model::health::{CheckedNode, CheckedUpstream};
 use lockgate_store::StoreError;
 use serde_json::{Value, json};
 
+use super::list;
 use crate::{options::ControlOptions, request::Call, response::Answer};
 
 /// Kinds of objects in which upstreams stand, in the order in which they are listed.
@@ -70,15 +71,6 @@ fn show(options: &ControlOptions, upstream: &CheckedUpstream) -> Value {
         "type": upstream.kind.name(),
         "nodes": list(nodes),
     })
-}
-
-/// The reference's encoder writes an empty list as an object.
-fn list(values: Vec<Value>) -> Value {
-    if values.is_empty() {
-        json!({})
-    } else {
-        Value::Array(values)
-    }
 }
 
 fn wants_page(call: &Call) -> bool {

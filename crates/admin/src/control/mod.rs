@@ -4,6 +4,7 @@
 
 mod dump;
 mod health;
+mod metadata;
 
 use std::net::SocketAddr;
 
@@ -45,7 +46,6 @@ const MAIN_SCHEMAS: &[&str] = &[
 pub struct Control {
     options: ControlOptions,
     schemas: Schemas,
-    plugins: Plugins,
     server: HeaderValue,
 }
 
@@ -55,7 +55,6 @@ impl Control {
         Self {
             server: server_value(&options.server),
             schemas: Schemas::load(dump::KINDS.iter().map(|kind| kind.singular)),
-            plugins: Plugins::new(),
             options,
         }
     }
@@ -75,13 +74,21 @@ impl Control {
             }
         };
         match (&call.method, inside) {
-            (&Method::GET, ["schema"]) => Answer::json(StatusCode::OK, &schemas(&self.plugins)),
+            (&Method::GET, ["schema"]) => {
+                Answer::json(StatusCode::OK, &schemas(&self.options.plugins))
+            }
             (&Method::GET, ["routes"]) => dump(&dump::ROUTES, None).await,
             (&Method::GET, ["route", id, ..]) => dump(&dump::ROUTES, Some(id)).await,
             (&Method::GET, ["services"]) => dump(&dump::SERVICES, None).await,
             (&Method::GET, ["service", id, ..]) => dump(&dump::SERVICES, Some(id)).await,
             (&Method::GET, ["upstreams"]) => dump(&dump::UPSTREAMS, None).await,
             (&Method::GET, ["upstream", id, ..]) => dump(&dump::UPSTREAMS, Some(id)).await,
+            (&Method::GET, ["plugin_metadatas"]) => metadata::all(&self.options)
+                .await
+                .unwrap_or_else(Answer::from),
+            (&Method::GET, ["plugin_metadata", name, ..]) => metadata::one(&self.options, name)
+                .await
+                .unwrap_or_else(Answer::from),
             (&Method::GET, ["problems"]) => Answer::json(StatusCode::OK, &self.problems()),
             (&Method::GET, ["healthcheck"]) => health::all(&self.options, call),
             (&Method::GET, ["healthcheck", kind, rest @ ..]) => {
@@ -92,8 +99,10 @@ impl Control {
             }
             // There is no garbage to collect.
             (&Method::POST, ["gc"]) => Answer::empty(StatusCode::OK),
-            // The plugins are part of the program.
-            (&Method::PUT, ["plugins", "reload"]) => Answer::text(StatusCode::OK, "done"),
+            (&Method::PUT, ["plugins", "reload"]) => {
+                self.options.plugins.reload();
+                Answer::text(StatusCode::OK, "done")
+            }
             _ => Answer::page(StatusCode::NOT_FOUND),
         }
     }
@@ -142,4 +151,13 @@ fn schemas(plugins: &Plugins) -> Value {
         .collect();
     let [http, stream] = plugins::api::schemas(plugins);
     json!({ "main": main, "plugins": http, "stream_plugins": stream })
+}
+
+/// A list of what was found; the reference's encoder writes an empty one as an object.
+fn list(values: Vec<Value>) -> Value {
+    if values.is_empty() {
+        json!({})
+    } else {
+        Value::Array(values)
+    }
 }

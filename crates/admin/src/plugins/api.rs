@@ -24,7 +24,7 @@ const SHOWN: &[&str] = &[
 /// `GET /apisix/admin/plugins/list`
 pub(crate) fn list(plugins: &Plugins, args: &Args) -> Answer {
     match subsystem(plugins, args) {
-        Some(subsystem) => Answer::json(StatusCode::OK, &json!(subsystem.by_priority)),
+        Some(subsystem) => Answer::json(StatusCode::OK, &json!(subsystem.names())),
         None => Answer::text(StatusCode::BAD_REQUEST, "invalid subsystem passed"),
     }
 }

@@ -5,13 +5,18 @@
 pub(crate) mod api;
 mod checks;
 mod inactive;
+mod lists;
 mod plugin;
 mod records;
 
 pub(crate) use inactive::named_in as inactive_in;
+pub use lists::{ListSource, PluginLists};
 pub(crate) use plugin::Plugin;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, RwLock},
+};
 
 use lockgate_keyring::PluginFields;
 use serde_json::{Map, Value};
@@ -29,11 +34,13 @@ pub(crate) enum Purpose {
     Metadata,
 }
 
-/// Every plugin of both subsystems.
-pub(crate) struct Plugins {
+/// Every plugin of both subsystems, and which of them are switched on. Both APIs share one.
+pub struct Plugins {
     http: Subsystem,
     stream: Subsystem,
     groups: checks::Groups,
+    lists: RwLock<PluginLists>,
+    source: Option<ListSource>,
 }
 
 /// The plugins of one subsystem.
@@ -55,14 +62,61 @@ pub(crate) struct Scope<'a> {
     now: u64,
 }
 
+impl Default for Plugins {
+    fn default() -> Self {
+        Self::new(PluginLists::default())
+    }
+}
+
 impl Plugins {
-    /// The plugins. Their schemas are read when they are first asked for.
-    pub(crate) fn new() -> Self {
-        Self {
+    /// The plugins, with those of the lists switched on. Their schemas are read when they are first asked for.
+    pub fn new(lists: PluginLists) -> Self {
+        let plugins = Self {
             http: Subsystem::new(records::HTTP),
             stream: Subsystem::new(records::STREAM),
             groups: checks::Groups::default(),
+            lists: RwLock::default(),
+            source: None,
+        };
+        plugins.switch(lists);
+        plugins
+    }
+
+    /// Every plugin there is, switched on.
+    pub(crate) fn every() -> Self {
+        Self::new(PluginLists::every())
+    }
+
+    /// Reads the lists from `source` when the plugins are to be loaded anew.
+    #[must_use]
+    pub fn reading(mut self, source: ListSource) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Whether the HTTP plugin of this name is switched on.
+    pub fn has(&self, name: &str) -> bool {
+        self.http.get(name).is_some()
+    }
+
+    /// Reads the lists again. They stay as they are where that fails, which whoever reads them has logged.
+    pub(crate) fn reload(&self) {
+        if let Some(lists) = self.source.as_ref().and_then(|source| source()) {
+            self.switch(lists);
         }
+        tracing::info!("the lists of plugins were loaded");
+    }
+
+    /// The lists as they are stored for the other nodes.
+    pub(crate) fn stored(&self) -> Value {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        lists.stored()
+    }
+
+    fn switch(&self, lists: PluginLists) {
+        self.http.switch(&lists.http, "http");
+        self.stream.switch(&lists.stream, "stream");
+        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 
     /// The HTTP plugin of this name.
@@ -70,13 +124,36 @@ impl Plugins {
         self.http.get(name)
     }
 
-    /// The fields of HTTP plugins that are encrypted when they are stored, by plugin. Stream plugins have none: the reference encrypts nothing in
-    /// the `plugins` of stream routes.
+    /// The fields of HTTP plugins that are encrypted when they are stored, by plugin, switched on or not. Stream plugins have none: the reference
+    /// encrypts nothing in the `plugins` of stream routes.
     pub(crate) fn secret_fields(&self) -> impl Iterator<Item = (String, PluginFields)> {
-        self.http.iter().filter_map(|plugin| {
+        self.http.by_name.values().filter_map(|plugin| {
             let fields = plugin.secret_fields()?;
             Some((plugin.name().to_owned(), fields))
         })
+    }
+
+    /// The names of the HTTP plugins that are switched on, by falling priority.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.http.names()
+    }
+
+    /// Makes configurations that were checked before what plugins get to see: with the defaults of their schemas, and with a
+    /// place for what goes for all plugins (`set_plugins_meta_parent`).
+    pub(crate) fn fill(&self, configs: &mut Map<String, Value>) {
+        for (name, config) in configs {
+            let schema = self
+                .get(name)
+                .and_then(|plugin| plugin.schema(Purpose::Plugin));
+            if let Some(Err(finding)) = schema.map(|schema| schema.fill(config)) {
+                tracing::debug!(name, %finding, "a stored configuration does not fit its schema");
+            }
+            if let Some(config) = config.as_object_mut() {
+                config
+                    .entry("_meta")
+                    .or_insert_with(|| Value::Object(Map::new()));
+            }
+        }
     }
 
     /// Checks the `plugins` of an object.
@@ -201,14 +278,38 @@ impl Subsystem {
         }
     }
 
-    /// The plugin of this name.
+    /// The plugin of this name, if it is switched on.
     pub(crate) fn get(&self, name: &str) -> Option<&Plugin> {
+        self.known(name).filter(|plugin| plugin.is_on())
+    }
+
+    /// The plugin of this name, switched on or not. Some plugins check parts of theirs as another one does.
+    pub(crate) fn known(&self, name: &str) -> Option<&Plugin> {
         self.by_name.get(name)
     }
 
-    /// All plugins, by name.
+    /// Those that are switched on, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Plugin> {
-        self.by_name.values()
+        self.by_name.values().filter(|plugin| plugin.is_on())
+    }
+
+    /// The names of those that are switched on, by falling priority.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let names = self.by_priority.iter().copied();
+        names.filter(|name| self.get(name).is_some()).collect()
+    }
+
+    fn switch(&self, names: &[String], subsystem: &str) {
+        for plugin in self.by_name.values() {
+            plugin.switch(names.iter().any(|name| name == plugin.name()));
+        }
+        for name in names.iter().filter(|name| self.known(name).is_none()) {
+            tracing::error!(
+                name,
+                subsystem,
+                "failed to load plugin: there is none of this name"
+            );
+        }
     }
 }
 

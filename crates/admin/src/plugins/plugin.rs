@@ -1,6 +1,9 @@
 //! One plugin: what is recorded of it, read when it is first asked for.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use lockgate_keyring::PluginFields;
 use lockgate_schema::Schema;
@@ -15,6 +18,7 @@ pub(crate) struct Plugin {
     record: &'static str,
     check: Option<checks::Check>,
     read: OnceLock<Facts>,
+    is_on: AtomicBool,
 }
 
 /// What is recorded.
@@ -35,7 +39,17 @@ impl Plugin {
             record,
             check: checks::of(name),
             read: OnceLock::new(),
+            is_on: AtomicBool::new(false),
         }
+    }
+
+    /// Whether objects may name it.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn switch(&self, is_on: bool) {
+        self.is_on.store(is_on, Ordering::Relaxed);
     }
 
     /// The name.
@@ -197,7 +211,7 @@ mod tests {
         let (http, stream) = priorities.split_at(records::HTTP.len());
         assert!(http.is_sorted_by(|one, next| one > next));
         assert!(stream.is_sorted_by(|one, next| one > next));
-        assert_eq!((http.len(), stream.len()), (107, 5));
+        assert_eq!((http.len(), stream.len()), (120, 6));
     }
 
     #[test]

@@ -1,8 +1,28 @@
 //! The plugins of the reference, by falling priority, and what is recorded of each: version, priority and schemas
-//! (`GET /apisix/admin/plugins?all=true` of APISIX 3.18.0).
+//! (`GET /apisix/admin/plugins?all=true` of APISIX 3.18.0; for plugins that are off by default, their sources).
 //!
 //! Members of `properties` stand in the order in which findings about them come; the reference leaves that order to chance, and the
 //! recorded answers show what chance chose.
+
+/// HTTP plugins that are off unless the list `plugins` of `config.yaml` names them.
+pub(super) const HTTP_OFF: &[&str] = &[
+    "exit-transformer",
+    "skywalking",
+    "opentelemetry",
+    "batch-requests",
+    "error-log-logger",
+    "node-status",
+    "brotli",
+    "server-info",
+    "dubbo-proxy",
+    "error-page",
+    "log-rotate",
+    "gm",
+    "ocsp-stapling",
+];
+
+/// The same for `stream_plugins`.
+pub(super) const STREAM_OFF: &[&str] = &["prometheus"];
 
 /// Name and record of each plugin of a subsystem.
 pub(super) type Records = &'static [(&'static str, &'static str)];
@@ -17,16 +37,20 @@ macro_rules! records {
 pub(super) const HTTP: Records = records! {
     "http":
     "real-ip",
+    "exit-transformer",
     "ai",
     "client-control",
     "proxy-buffering",
     "proxy-control",
     "request-id",
     "zipkin",
+    "skywalking",
+    "opentelemetry",
     "ext-plugin-pre-req",
     "fault-injection",
     "mocking",
     "serverless-pre-function",
+    "batch-requests",
     "cors",
     "ip-restriction",
     "ua-restriction",
@@ -58,6 +82,7 @@ pub(super) const HTTP: Records = records! {
     "opa",
     "authz-keycloak",
     "data-mask",
+    "error-log-logger",
     "proxy-cache",
     "body-transformer",
     "ai-request-rewrite",
@@ -81,7 +106,10 @@ pub(super) const HTTP: Records = records! {
     "limit-conn",
     "limit-count",
     "limit-req",
+    "node-status",
+    "brotli",
     "gzip",
+    "server-info",
     "traffic-label",
     "traffic-split",
     "redirect",
@@ -90,12 +118,14 @@ pub(super) const HTTP: Records = records! {
     "mcp-bridge",
     "degraphql",
     "kafka-proxy",
+    "dubbo-proxy",
     "grpc-transcode",
     "grpc-web",
     "http-dubbo",
     "public-api",
     "prometheus",
     "datadog",
+    "error-page",
     "lago",
     "loki-logger",
     "elasticsearch-logger",
@@ -115,7 +145,10 @@ pub(super) const HTTP: Records = records! {
     "clickhouse-logger",
     "tencent-cloud-cls",
     "inspect",
+    "log-rotate",
     "example-plugin",
+    "gm",
+    "ocsp-stapling",
     "aws-lambda",
     "azure-functions",
     "openwhisk",
@@ -132,5 +165,6 @@ pub(super) const STREAM: Records = records! {
     "limit-conn",
     "mqtt-proxy",
     "traffic-split",
+    "prometheus",
     "syslog",
 };

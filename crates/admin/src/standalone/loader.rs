@@ -28,7 +28,7 @@ impl Loader {
         let names = KINDS.iter().flat_map(Kind::schema_names);
         Self {
             schemas: Schemas::load(names.chain([PLUGINS])),
-            plugins: Plugins::new(),
+            plugins: Plugins::every(),
             secrets: environment.plugin_secrets(),
             environment,
         }

@@ -1,6 +1,6 @@
 //! Who is let in, and the fields that every answer has.
 
-use lockgate_admin::AdminOptions;
+use lockgate_admin::{AdminOptions, RealIp};
 use serde_json::json;
 
 use crate::{
@@ -163,7 +163,7 @@ async fn writes_down_who_wrote() {
 #[tokio::test]
 async fn shuts_other_addresses_out() {
     let with_allowed = |block: &str| AdminOptions {
-        allow: vec![block.parse().unwrap()],
+        allow: Some(vec![block.parse().unwrap()]),
         ..keyed_options()
     };
     let gateway = Gateway::start_with(with_allowed("10.0.0.0/8")).await;
@@ -183,6 +183,17 @@ async fn shuts_other_addresses_out() {
             );
         }
     }
+    let believing = AdminOptions {
+        real_ip: RealIp {
+            from: vec!["127.0.0.1/32".parse().unwrap()],
+            header: "x-real-ip".into(),
+            is_recursive: false,
+        },
+        ..with_allowed("127.0.0.0/24")
+    };
+    let gateway = Gateway::start_with(believing).await;
+    let fields = "X-API-KEY: full\r\nX-Real-IP: 1.2.3.4\r\n";
+    assert_eq!(gateway.ask_with(LIST, fields, "").await.status, 403);
     let gateway = Gateway::start_with(with_allowed("127.0.0.0/24")).await;
     assert_eq!(
         gateway

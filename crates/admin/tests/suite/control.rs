@@ -155,7 +155,10 @@ async fn does_as_it_is_told() {
         ("POST /v1/gc", 200, TEXT, Some("")),
         ("PUT /v1/plugins/reload", 200, TEXT, Some("done")),
         ("GET /v1/problems", 200, JSON, Some("[]\n")),
-        ("GET /v1/routes", 200, JSON, Some("[]\n")),
+        ("GET /v1/routes", 200, JSON, Some("{}\n")),
+        ("GET /v1/plugin_metadatas", 200, JSON, Some("{}\n")),
+        ("GET /v1/discovery/dns/dump", 404, HTML, None),
+        ("GET /v1/plugin_metadata", 404, HTML, None),
         ("GET /v1/gc", 404, HTML, None),
         ("POST /v1/plugins/reload", 404, HTML, None),
         ("POST /v1/routes", 404, HTML, None),
@@ -172,6 +175,58 @@ async fn does_as_it_is_told() {
         if let Some(body) = body {
             assert_eq!(reply.body, body, "{request}");
         }
+    }
+}
+
+/// As `t/control/services.t` has it.
+#[tokio::test]
+async fn shows_what_plugins_take_for_what_is_not_said() {
+    let gateway = Gateway::start_control(&[]).await;
+    gateway.store.seed(
+        "services/5",
+        r#"{"plugins": {"limit-count": {"count": 2, "time_window": 60, "rejected_code": 503, "key": "remote_addr"}, "none": {}}}"#,
+    );
+    let service = json_of(&gateway.ask("GET /v1/service/5", "").await);
+    let expected = json!({
+        "_meta": {}, "allow_degradation": false, "count": 2, "key": "remote_addr", "key_type": "var",
+        "policy": "local", "rejected_code": 503, "show_limit_quota_header": true, "sync_interval": -1,
+        "time_window": 60, "window_type": "fixed",
+    });
+    assert_eq!(
+        service["value"]["plugins"],
+        json!({"limit-count": expected, "none": {"_meta": {}}})
+    );
+}
+
+#[tokio::test]
+async fn shows_plugin_metadata() {
+    let gateway = Gateway::start_control(&[]).await;
+    gateway.store.seed(
+        "plugin_metadata/example-plugin",
+        r#"{"skey": "val", "ikey": 1}"#,
+    );
+    gateway
+        .store
+        .seed("plugin_metadata/cors", r#"{"allow_origins": {}}"#);
+    gateway.store.seed("plugin_metadata/server-info", "{}");
+    gateway.store.seed("plugin_metadata/", "init_dir");
+    let example = json!({"skey": "val", "ikey": 1, "id": "example-plugin"});
+    let cors = json!({"allow_origins": {}, "id": "cors"});
+    let missing = |name: &str| json!({"error_msg": format!("plugin metadata[{name}] not found")});
+    for (path, status, expected) in [
+        ("plugin_metadatas", 200, json!([cors, example])),
+        ("plugin_metadata/cors", 200, cors),
+        ("plugin_metadata/gzip", 404, missing("gzip")),
+        // Not switched on.
+        ("plugin_metadata/server-info", 404, missing("server-info")),
+        ("plugin_metadata/none", 404, missing("none")),
+    ] {
+        let reply = gateway.ask(&format!("GET /v1/{path}"), "").await;
+        assert_eq!(
+            (reply.status, json_of(&reply)),
+            (status, expected),
+            "{path}"
+        );
     }
 }
 

@@ -1,7 +1,9 @@
 //! An Admin API that runs, and the one way in which tests talk to it.
 
 use std::{
+    future::Future,
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +11,8 @@ use std::{
 };
 
 use lockgate_admin::{
-    Admin, AdminKey, AdminOptions, Configs, Control, ControlOptions, Environment, Problem, Role,
+    Admin, AdminKey, AdminOptions, AdminTls, Configs, Control, ControlOptions, Environment,
+    Plugins, Problem, Readiness, RealIp, Role, StatusApi,
 };
 use lockgate_model::health::CheckedUpstream;
 use lockgate_store::{BoxFuture, Whole};
@@ -31,16 +34,21 @@ pub(crate) struct Gateway {
     served: JoinHandle<std::io::Result<()>>,
 }
 
+/// Resolves when an API is to stop.
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Options without keys, as the gateway has them with no configuration.
 pub(crate) fn open_options() -> AdminOptions {
     AdminOptions {
         keys: Vec::new(),
         is_key_required: false,
-        allow: Vec::new(),
+        allow: None,
+        real_ip: RealIp::default(),
         has_cors: true,
         is_v3: true,
         prefix: "/apisix".into(),
         server: "APISIX/3.18.0".into(),
+        ui: None,
     }
 }
 
@@ -83,31 +91,71 @@ impl Gateway {
         let in_force = Arc::new(|_revision| -> BoxFuture<'static, ()> { Box::pin(async {}) });
         let whole = configs.store();
         let admin = Admin::standalone(options, configs, in_force);
-        let gateway = Self::serve(admin, memory::empty()).await;
-        (gateway, whole)
+        (Self::serve_admin(admin, memory::empty()).await, whole)
+    }
+
+    /// Starts the Admin API with [`open_options`] and these plugins. What it stores about them at its start is stored.
+    pub(crate) async fn start_knowing(plugins: Plugins, stored: &[(&str, &str)]) -> Self {
+        let store = memory::empty();
+        for (key, value) in stored {
+            store.seed(key, value);
+        }
+        let admin = Admin::new(open_options(), store.clone()).with_plugins(Arc::new(plugins));
+        admin.reset_plugins().await.unwrap();
+        Self::serve_admin(admin, store).await
+    }
+
+    /// Starts the Admin API with [`open_options`] over HTTPS.
+    pub(crate) async fn start_tls(tls: AdminTls) -> Self {
+        let store = memory::empty();
+        let admin = Admin::new(open_options(), store.clone());
+        Self::serve(store, Arc::default(), |listener, stop| {
+            Arc::new(admin).serve_tls(listener, tls, stop)
+        })
+        .await
+    }
+
+    /// Starts the status API.
+    pub(crate) async fn start_status(readiness: Readiness) -> Self {
+        let status = StatusApi::new("APISIX/3.18.0", readiness);
+        Self::serve(memory::empty(), Arc::default(), |listener, stop| {
+            Arc::new(status).serve(listener, stop)
+        })
+        .await
     }
 
     async fn start_whole(options: AdminOptions, environment: Environment) -> Self {
         let store = memory::empty();
         let admin = Admin::new(options, store.clone()).with_environment(environment);
-        Self::serve(admin, store).await
+        Self::serve_admin(admin, store).await
     }
 
-    async fn serve(admin: Admin, store: Arc<Memory>) -> Self {
+    async fn serve_admin(admin: Admin, store: Arc<Memory>) -> Self {
         let seconds = Arc::new(AtomicU64::new(1000));
         let clock = seconds.clone();
         let admin = admin.with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
+        Self::serve(store, seconds, |listener, stop| {
+            Arc::new(admin).serve(listener, stop)
+        })
+        .await
+    }
+
+    async fn serve<F: Future<Output = std::io::Result<()>> + Send + 'static>(
+        store: Arc<Memory>,
+        seconds: Arc<AtomicU64>,
+        serve: impl FnOnce(TcpListener, Stop) -> F,
+    ) -> Self {
         let (listener, address) = listen().await;
-        let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(Arc::new(admin).serve(listener, async {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = Box::pin(async {
             stopped.await.ok();
-        }));
+        });
         Self {
             address,
             store,
             seconds,
             stop: Some(stop),
-            served,
+            served: tokio::spawn(serve(listener, stopped)),
         }
     }
 
@@ -130,19 +178,12 @@ impl Gateway {
             problems: Arc::new(move || problems.clone()),
             health: Arc::new(move || health.clone()),
             secrets: Arc::new(Environment::default().plugin_secrets()),
+            plugins: Arc::default(),
         });
-        let (listener, address) = listen().await;
-        let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(Arc::new(control).serve(listener, async {
-            stopped.await.ok();
-        }));
-        Self {
-            address,
-            store,
-            seconds: Arc::default(),
-            stop: Some(stop),
-            served,
-        }
+        Self::serve(store, Arc::default(), |listener, stop| {
+            Arc::new(control).serve(listener, stop)
+        })
+        .await
     }
 
     /// Tells the API to stop.

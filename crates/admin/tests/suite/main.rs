@@ -1,4 +1,4 @@
-//! Both APIs through real sockets, over a store in memory.
+//! The APIs through real sockets, over a store in memory.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod listings;
 mod loader;
 mod memory;
 mod patches;
+mod plugin_lists;
 mod plugin_objects;
 mod references;
 mod rules;
@@ -27,5 +28,8 @@ mod schemas;
 mod secrets;
 mod ssls;
 mod standalone;
+mod status;
 mod stream_routes;
+mod tls;
+mod ui;
 mod wire;

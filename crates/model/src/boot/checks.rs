@@ -7,6 +7,7 @@ use lockgate_expr::{Part, Template, Variable};
 use super::{
     Warning,
     config::{Config, Provider, ProxyMode, Role},
+    discovery,
     environment::Environment,
     tree::{Node, Value},
 };
@@ -34,6 +35,7 @@ pub(super) fn check(
     admin_certificate(tree, config)?;
     plugins(tree)?;
     stream_ports(tree, config)?;
+    variables(tree)?;
     lua_paths(tree)?;
     log_format(config)?;
     not_built(config)
@@ -92,8 +94,25 @@ pub(super) fn warnings(tree: &Node, config: &Config) -> Vec<Warning> {
     {
         warn(
             "deployment.admin.allow_admin",
-            "lets nobody in: the Admin API is not served".to_owned(),
+            "lets nobody in: the Admin API answers everybody 403".to_owned(),
         );
+    }
+    if config.apisix.proxy_mode == ProxyMode::HttpAndStream {
+        warn(
+            "apisix.proxy_mode",
+            "TCP and UDP are not proxied yet: stream routes can be stored and do nothing"
+                .to_owned(),
+        );
+    }
+    if config.deployment.admin.https_admin {
+        for name in config.apisix.ssl.ssl_protocols.split_whitespace() {
+            if !["TLSv1.2", "TLSv1.3"].contains(&name) {
+                warn(
+                    "apisix.ssl.ssl_protocols",
+                    format!("{name} is not spoken: it is not safe"),
+                );
+            }
+        }
     }
     found
 }
@@ -286,6 +305,17 @@ fn port_or_range(entry: &Node) -> Result<(), String> {
     Ok(())
 }
 
+fn variables(tree: &Node) -> Result<(), Refusal> {
+    let path = "discovery.kubernetes";
+    match tree.at(path).map(Node::to_json) {
+        Some(kubernetes) if discovery::names_bad_variable(&kubernetes) => refuse(
+            path,
+            "invalid environment variable entry: control characters are not allowed",
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn lua_paths(tree: &Node) -> Result<(), Refusal> {
     for path in ["apisix.extra_lua_path", "apisix.extra_lua_cpath"] {
         if let Some(Node {
@@ -308,22 +338,14 @@ fn not_built(config: &Config) -> Result<(), Refusal> {
     if config.apisix.proxy_mode == ProxyMode::Stream {
         return refuse(
             "apisix.proxy_mode",
-            "TCP and UDP are not proxied yet: only http can be chosen",
+            "TCP and UDP are not proxied yet, and nothing else is served in this mode: choose http or http&stream",
         );
-    }
-    if deployment.admin.https_admin && config.apisix.enable_admin {
-        let message = "the Admin API is not served over HTTPS yet, and over HTTP it would show its keys: take the option out to allow that";
-        return refuse("deployment.admin.https_admin", message);
     }
     match (deployment.role, deployment.provider()) {
         (Role::DataPlane, Provider::Xds) => refuse(
             "deployment.role_data_plane.config_provider",
             "xds is not built yet: use etcd, yaml or json",
         ),
-        (Role::ControlPlane, _) => refuse(
-            "deployment.role",
-            "control planes are not built yet: use the role traditional",
-        ),
-        (Role::Traditional | Role::DataPlane, _) => Ok(()),
+        (Role::Traditional | Role::ControlPlane | Role::DataPlane, _) => Ok(()),
     }
 }

@@ -73,6 +73,9 @@ pub struct Apisix {
     pub trusted_addresses: Networks,
     #[serde(default)]
     pub lru: Lru,
+    pub proxy_cache: Option<ProxyCache>,
+    #[serde(default, deserialize_with = "text_of")]
+    pub id: Option<String>,
 }
 
 /// `apisix.lru`
@@ -90,6 +93,21 @@ pub struct SecretCache {
     pub count: Option<Count>,
     pub neg_ttl: Option<Seconds>,
     pub neg_count: Option<Count>,
+}
+
+/// `apisix.proxy_cache`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ProxyCache {
+    #[serde(default)]
+    pub zones: Vec<CacheZone>,
+}
+
+/// One of `apisix.proxy_cache.zones`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CacheZone {
+    pub name: String,
+    /// In memory without it.
+    pub disk_path: Option<String>,
 }
 
 /// `apisix.data_encryption`
@@ -131,6 +149,10 @@ pub enum ProxyMode {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Ssl {
     pub ssl_trusted_certificate: Option<String>,
+    #[serde(default)]
+    pub ssl_protocols: String,
+    #[serde(default)]
+    pub ssl_ciphers: String,
 }
 
 /// `nginx_config`
@@ -141,6 +163,8 @@ pub struct NginxConfig {
     pub worker_processes: Workers,
     pub worker_rlimit_nofile: Option<Count>,
     pub worker_shutdown_timeout: Time,
+    #[serde(default)]
+    pub enable_cpu_affinity: bool,
     pub event: Event,
     pub http: Http,
 }
@@ -247,6 +271,7 @@ pub enum Provider {
 
 /// `deployment.admin`
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as many as the file has")]
 pub struct Admin {
     /// Only `false` itself takes the key away, as in the reference.
     #[serde(default = "yes")]
@@ -256,8 +281,24 @@ pub struct Admin {
     pub enable_admin_cors: bool,
     pub allow_admin: Option<Networks>,
     #[serde(default)]
+    pub enable_admin_ui: bool,
+    #[serde(default)]
     pub https_admin: bool,
+    #[serde(default)]
+    pub admin_api_mtls: AdminMtls,
     pub admin_api_version: Option<String>,
+}
+
+/// `deployment.admin.admin_api_mtls`
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct AdminMtls {
+    #[serde(default)]
+    pub admin_ssl_cert: String,
+    #[serde(default)]
+    pub admin_ssl_cert_key: String,
+    /// Empty where clients show no certificate.
+    #[serde(default)]
+    pub admin_ssl_ca_cert: String,
 }
 
 /// One of `deployment.admin.admin_key`
@@ -400,6 +441,11 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
         serde_json::Value::Null => Ok(String::new()),
         _ => Err(serde::de::Error::custom("expected text")),
     }
+}
+
+/// A name that consists of digits is read as a number; it is text all the same.
+fn text_of<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text_or_number(deserializer).map(|text| Some(text).filter(|text| !text.is_empty()))
 }
 
 /// A number of seconds; below zero counts as absent, as in the reference (`apisix/core/config_etcd.lua`).

@@ -15,6 +15,8 @@ pub struct Listeners {
     pub admin: Option<SocketAddr>,
     /// `apisix.control`; `None` where the control API is off.
     pub control: Option<SocketAddr>,
+    /// `apisix.status`; `None` where there is no such block.
+    pub status: Option<SocketAddr>,
 }
 
 /// One address of the proxy.
@@ -57,7 +59,8 @@ pub(super) fn of(tree: &Node) -> Result<Listeners, Refusal> {
         listeners.admin = Some(address);
     }
     if tree.at("apisix.status").is_some() {
-        taken.own(tree, "status port", "apisix.status", "127.0.0.1", 7085)?;
+        let address = taken.own(tree, "status port", "apisix.status", "127.0.0.1", 7085)?;
+        listeners.status = Some(address);
     }
     if is_on("apisix.enable_control") {
         listeners.control =

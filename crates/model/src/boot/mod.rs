@@ -8,6 +8,7 @@ mod admin_key;
 mod checks;
 mod config;
 mod defaults;
+mod discovery;
 pub(crate) mod environment;
 mod limits;
 mod listeners;
@@ -18,13 +19,15 @@ pub(crate) mod tree;
 mod units;
 
 #[cfg(test)]
+mod cli_tests;
+#[cfg(test)]
 mod tests;
 
 pub use admin_key::with_admin_keys;
 pub use config::{
-    Admin, AdminKey, AdminRole, Apisix, Config, DataEncryption, Deployment, Escape, Etcd, Event,
-    Graphql, Http, Level, Lru, NginxConfig, Provided, Provider, ProxyMode, Role, Router,
-    RouterMode, SecretCache, Ssl, UpstreamDefaults, Workers,
+    Admin, AdminKey, AdminMtls, AdminRole, Apisix, CacheZone, Config, DataEncryption, Deployment,
+    Escape, Etcd, Event, Graphql, Http, Level, Lru, NginxConfig, Provided, Provider, ProxyCache,
+    ProxyMode, Role, Router, RouterMode, SecretCache, Ssl, UpstreamDefaults, Workers,
 };
 pub use environment::Environment;
 pub use listeners::{HttpListener, Listeners};
@@ -175,14 +178,9 @@ impl Boot {
                 )
             })?;
         }
-        let admin = &config.deployment.admin;
-        if admin
-            .allow_admin
-            .as_ref()
-            .is_some_and(|allow| allow.0.is_empty())
-        {
-            // nginx would answer everybody 403.
-            listeners.admin = None;
+        if config.deployment.role == Role::ControlPlane {
+            // It serves no traffic; its ports were looked at all the same, as the reference does.
+            listeners.http.clear();
         }
         let mut warnings = options::warnings(&written, &defaults);
         warnings.extend(checks::warnings(&tree, &config));

@@ -5,13 +5,27 @@ use std::fmt::Write as _;
 use lockgate_schema::Schema;
 use serde_json::{Value, json};
 
-use super::tree::Node;
+use super::{discovery, tree::Node};
 
 /// Checks the merged file; the error is the reference's sentence and the path it speaks of.
 pub(super) fn check(tree: &Node) -> Result<(), (String, String)> {
     let whole = tree.to_json();
     find(&whole_schema(), &whole)
         .map_err(|(finding, path)| (format!("failed to validate config: {finding}"), path))?;
+    for (kind, registry) in whole
+        .get("discovery")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let Some(schema) = discovery::schema(kind) else {
+            continue;
+        };
+        find(&schema, registry).map_err(|(finding, path)| {
+            let message = format!("invalid discovery {kind} configuration: {finding}");
+            (message, format!("discovery.{kind}.{path}"))
+        })?;
+    }
     let deployment = whole.get("deployment").cloned().unwrap_or_default();
     let role = deployment
         .get("role")

@@ -81,9 +81,15 @@ fn every_option_that_is_honoured_arrives() {
   enable_resolv_search_opt: false
   ssl: {ssl_trusted_certificate: ca.pem}
   enable_control: false
+  status: {port: 3}
   trusted_addresses: [10.0.0.0/8]
   data_encryption: {enable_encrypt_fields: false, keyring: [0123456789abcdef]}
+  id: 7
+  proxy_cache: {zones: [{name: a, memory_size: 1m}, {name: b, memory_size: 1m, disk_size: 1g, disk_path: /b, cache_levels: '1'}]}
+plugins: [cors]
+stream_plugins: []
 nginx_config:
+  enable_cpu_affinity: true
   error_log: e.log
   error_log_level: crit
   worker_processes: 3
@@ -151,6 +157,16 @@ nginx_config:
         Some("ca.pem")
     );
     assert_eq!(boot.listeners.control, None);
+    assert_eq!(boot.listeners.status, Some(([127, 0, 0, 1], 3).into()));
+    assert_eq!(apisix.id.as_deref(), Some("7"));
+    let zones = &apisix.proxy_cache.as_ref().expect("given").zones;
+    let zones: Vec<_> = zones
+        .iter()
+        .map(|zone| (zone.name.as_str(), zone.disk_path.as_deref()))
+        .collect();
+    assert_eq!(zones, [("a", None), ("b", Some("/b"))]);
+    assert_eq!(boot.config.plugins, ["cors"]);
+    assert!(boot.config.stream_plugins.is_empty() && nginx.enable_cpu_affinity);
     assert_eq!(apisix.trusted_addresses, networks("10.0.0.0/8"));
     assert_eq!(
         (nginx.error_log.as_str(), nginx.error_log_level),
@@ -217,14 +233,14 @@ fn a_file_that_names_no_provider_means_etcd() {
 }
 
 #[test]
-fn a_provider_or_role_that_is_not_built_says_what_to_do() {
+fn a_provider_or_mode_that_is_not_built_says_what_to_do() {
     refused(
         "deployment: {role: data_plane, role_data_plane: {config_provider: xds}}",
         "config.yaml:1: deployment.role_data_plane.config_provider: xds is not built yet: use etcd, yaml or json",
     );
     refused(
-        "deployment: {role: control_plane, role_control_plane: {config_provider: etcd}}",
-        "config.yaml:1: deployment.role: control planes are not built yet: use the role traditional",
+        "apisix: {proxy_mode: stream}",
+        "config.yaml:1: apisix.proxy_mode: TCP and UDP are not proxied yet, and nothing else is served in this mode: choose http or http&stream",
     );
 }
 
@@ -284,6 +300,40 @@ fn the_role_and_the_admin_api_say_how_the_configuration_comes() {
         .map(drop)
         .expect_err("not from a file");
     assert_eq!(error.path, "deployment.role_data_plane");
+}
+
+#[test]
+fn the_role_decides_what_is_served() {
+    let planes = |role: &str| {
+        format!("deployment: {{role: {role}, role_{role}: {{config_provider: etcd}}}}\n")
+    };
+    let cases = [
+        (
+            planes("control_plane") + "apisix: {enable_admin: false}",
+            true,
+            false,
+        ),
+        (planes("control_plane"), true, false),
+        (
+            planes("data_plane") + "apisix: {enable_admin: true}",
+            false,
+            true,
+        ),
+        (
+            planes("data_plane") + "apisix: {enable_admin: ~}",
+            false,
+            true,
+        ),
+        ("deployment: {role: traditional}".to_owned(), true, true),
+        ("apisix: {enable_admin: false}".to_owned(), false, true),
+    ];
+    for (text, has_admin, has_traffic) in cases {
+        let boot = read(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(boot.listeners.admin.is_some(), has_admin, "{text}");
+        assert_eq!(boot.config.apisix.enable_admin, has_admin, "{text}");
+        assert_eq!(!boot.listeners.http.is_empty(), has_traffic, "{text}");
+        assert!(boot.listeners.control.is_some(), "{text}");
+    }
 }
 
 #[test]
@@ -564,7 +614,9 @@ nginx_config:
         "deployment: {role_traditional: {config_provider: embedded}, admin: {allow_admin: []}}",
     )
     .expect("starts");
-    assert_eq!(boot.listeners.admin, None);
+    assert!(boot.listeners.admin.is_some());
+    let nobody = Some(Networks(Vec::new()));
+    assert_eq!(boot.config.deployment.admin.allow_admin, nobody);
     assert_eq!(boot.warnings.len(), 1, "{:?}", boot.warnings);
 }
 

@@ -6,7 +6,7 @@ use super::{Scope, limit_count};
 use crate::plugins::Purpose;
 
 pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String> {
-    if let Some(plugin) = scope.plugins.http.get("limit-count") {
+    if let Some(plugin) = scope.plugins.http.known("limit-count") {
         let inner = Scope {
             plugin,
             purpose: Purpose::Plugin,

@@ -12,6 +12,7 @@ mod cas_auth;
 mod chaitin_waf;
 mod cors;
 mod degraphql;
+mod exit_transformer;
 mod fault_injection;
 mod file_logger;
 mod graphql_limit_count;
@@ -63,6 +64,7 @@ static CHECKS: &[(&str, Check)] = &[
     ("chaitin-waf", chaitin_waf::check),
     ("cors", cors::check),
     ("degraphql", degraphql::check),
+    ("exit-transformer", exit_transformer::check),
     ("fault-injection", fault_injection::check),
     ("file-logger", file_logger::check),
     ("graphql-limit-count", graphql_limit_count::check),

@@ -26,7 +26,7 @@ pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String>
 
 /// Headers are checked as those of `proxy-rewrite`.
 fn check_headers(scope: &Scope<'_>, headers: &Value) -> Result<(), String> {
-    let Some(plugin) = scope.plugins.http.get("proxy-rewrite") else {
+    let Some(plugin) = scope.plugins.http.known("proxy-rewrite") else {
         return Ok(());
     };
     let inner = Scope { plugin, ..*scope };

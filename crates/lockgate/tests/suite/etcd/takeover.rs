@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    node::{Node, until_status},
+    node::{Node, until, until_status},
     server::{Etcd, Stored},
     traffic::origin,
 };
@@ -158,9 +158,11 @@ fn filled(port: u16) -> Etcd {
     etcd
 }
 
+/// All but the list of plugins, which is that of the node that has started last, as with the reference.
 fn everything(etcd: &Etcd) -> Vec<(String, String, u64)> {
     let all = etcd.everything().into_iter();
-    all.map(|(key, stored)| (key, stored.value, stored.modified))
+    all.filter(|(key, _)| key != "/apisix/plugins")
+        .map(|(key, stored)| (key, stored.value, stored.modified))
         .collect()
 }
 
@@ -223,6 +225,10 @@ fn serves_what_the_reference_wrote_and_changes_nothing_of_it() {
     lists_every_kind(&node, &find);
     shows_what_is_in_force(&node, &find);
     assert_eq!(everything(&etcd), before);
+    until("the list of plugins is never this node's", || {
+        let list = etcd.get("/apisix/plugins").unwrap_or_default();
+        list.starts_with(r#"[{"name":"real-ip"}"#) && list.ends_with(r#","stream":true}]"#)
+    });
 }
 
 fn reads_every_object<'a>(node: &Node, find: &impl Fn(&str) -> &'a Stored) {

@@ -101,7 +101,7 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     later(
         "apisix.proxy_cache.zones",
         "list of maps",
-        "The caches on disk and in memory.",
+        "The caches on disk and in memory. Plugins that name one can name these alone.",
         NO_CACHE,
     ),
     honoured(
@@ -138,7 +138,7 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "apisix.proxy_mode",
         "`http`, `stream` or `http&stream`",
-        "What is proxied. `stream` alone ends the start and `http&stream` is warned of, for TCP and UDP are not proxied yet.",
+        "What is proxied. With `http&stream` stream routes can be stored, and a warning says that they do nothing, for TCP and UDP are not proxied yet; `stream` alone ends the start.",
     ),
     later(
         "apisix.stream_proxy.tcp",
@@ -192,13 +192,13 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     later(
         "apisix.ssl.ssl_protocols",
         "text",
-        "Versions of TLS that clients may use.",
+        "Versions of TLS that clients may use. `TLSv1.2` and `TLSv1.3` are spoken, by the Admin API alone.",
         NO_TLS,
     ),
     later(
         "apisix.ssl.ssl_ciphers",
         "text",
-        "Ciphers that clients may use.",
+        "Ciphers of TLS 1.2 that clients may use. The Admin API heeds it; those with `DHE` are not there.",
         NO_TLS,
     ),
     later(
@@ -236,23 +236,20 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Where the control API is served; `127.0.0.1` if not said.",
     ),
     honoured("apisix.control.port", "port", "Its port; 9090 if not said."),
-    later(
+    honoured(
         "apisix.control.router",
-        "text",
-        "How control requests are matched.",
-        "they are matched by path",
+        "`radixtree_uri_with_parameter`, or none",
+        "How paths of the control API are matched; its paths are matched alike by both.",
     ),
-    later(
+    honoured(
         "apisix.status.ip",
         "address",
-        "Where `/status` and `/status/ready` are served.",
-        "the status API is not served",
+        "Where `/status` and `/status/ready` are served, if there is a block `apisix.status`; `127.0.0.1` if not said.",
     ),
-    later(
+    honoured(
         "apisix.status.port",
         "port",
-        "Their port.",
-        "the status API is not served",
+        "Their port; 7085 if not said.",
     ),
     never(
         "apisix.disable_sync_configuration_during_start",
@@ -266,11 +263,10 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "Tells a start from a restart after a crash.",
         "workers do not crash one by one",
     ),
-    later(
+    honoured(
         "apisix.id",
         "text",
-        "Name of this instance.",
-        "instances have no names",
+        "Name of this instance. It is kept in `conf/apisix.uid`, and what is there goes before; without both it is made at random.",
     ),
     honoured(
         "apisix.data_encryption.enable_encrypt_fields",

@@ -1,9 +1,9 @@
 //! `deployment`
 
-use super::{ConfigOption, honoured, later, later_though_on, never};
+use super::{ConfigOption, honoured, never};
 
-const NO_ADMIN_TLS: &str = "the Admin API is not served over HTTPS";
-const NO_CERTS: &str = "control and data planes are not told apart";
+const NO_CERTS: &str =
+    "planes meet in etcd, and the reference does not use it either: set deployment.etcd.tls";
 const WRITTEN_BY_REFERENCE: &str =
     "the reference writes it when it stores a key; deployment.role decides";
 
@@ -12,8 +12,7 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "deployment.role",
         "`traditional`, `control_plane` or `data_plane`",
-        "What this instance is. `traditional` serves both the Admin API and traffic, `data_plane` traffic alone; `control_plane` is not built \
-         yet and ends the start.",
+        "What this instance is. `traditional` serves both the Admin API and traffic, a control plane the Admin API alone, a data plane traffic alone, whatever `apisix.enable_admin` says.",
     ),
     honoured(
         "deployment.role_traditional.config_provider",
@@ -55,16 +54,15 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "boolean",
         "Whether pages of other sites may use the Admin API from a browser.",
     ),
-    later_though_on(
+    honoured(
         "deployment.admin.enable_admin_ui",
         "boolean",
-        "Whether the dashboard is served under `/ui`.",
-        "the dashboard is not built",
+        "Whether files of the directory `ui` below the prefix are served under `/ui`. A dashboard comes with neither.",
     ),
     honoured(
         "deployment.admin.allow_admin",
         "list of addresses and networks",
-        "Who may reach the Admin API; `null` lets everybody.",
+        "Who may reach the Admin API; `null` lets everybody, `[]` nobody.",
     ),
     honoured(
         "deployment.admin.admin_listen.ip",
@@ -75,25 +73,22 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "deployment.admin.https_admin",
         "boolean",
-        "Whether the Admin API is served over HTTPS. It ends the start, for that is not built yet and plain HTTP would show the keys.",
+        "Whether the Admin API is served over HTTPS.",
     ),
-    later(
+    honoured(
         "deployment.admin.admin_api_mtls.admin_ssl_cert",
         "path",
-        "Its certificate.",
-        NO_ADMIN_TLS,
+        "Its certificate, in PEM; relative to `conf/`.",
     ),
-    later(
+    honoured(
         "deployment.admin.admin_api_mtls.admin_ssl_cert_key",
         "path",
         "The key of the certificate.",
-        NO_ADMIN_TLS,
     ),
-    later(
+    honoured(
         "deployment.admin.admin_api_mtls.admin_ssl_ca_cert",
         "path",
-        "Authority that clients' certificates come from.",
-        NO_ADMIN_TLS,
+        "Authority that clients' certificates come from; without it they show none.",
     ),
     honoured(
         "deployment.admin.admin_api_version",
@@ -157,19 +152,19 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "text",
         "The name etcd is asked for in TLS, and checked for, instead of each member's host.",
     ),
-    later(
+    never(
         "deployment.certs.cert",
         "path",
         "Certificate between planes.",
         NO_CERTS,
     ),
-    later(
+    never(
         "deployment.certs.cert_key",
         "path",
         "The key of the certificate.",
         NO_CERTS,
     ),
-    later(
+    never(
         "deployment.certs.trusted_ca_cert",
         "path",
         "Authority that both planes trust.",

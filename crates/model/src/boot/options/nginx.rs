@@ -10,11 +10,11 @@ const NO_TIMERS: &str = "there are no Lua timers to limit, so leave it out";
 
 /// The options of this block.
 pub(super) const OPTIONS: &[ConfigOption] = &[
-    later(
+    never(
         "nginx_config.user",
         "text",
         "User that workers run as.",
-        "workers run as the user who started the process",
+        "workers are threads of one process: start it as that user, with CAP_NET_BIND_SERVICE where it listens on low ports",
     ),
     honoured(
         "nginx_config.error_log",
@@ -31,11 +31,10 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "`auto` or number",
         "Workers, threads of this one process; `auto` is one for each core. The variable `APISIX_WORKER_PROCESSES` wins.",
     ),
-    later(
+    honoured(
         "nginx_config.enable_cpu_affinity",
         "boolean",
         "Whether each worker stays on one core.",
-        "workers move between cores",
     ),
     honoured(
         "nginx_config.worker_rlimit_nofile",

@@ -8,17 +8,15 @@ const NO_DISCOVERY: &str =
 
 /// These options.
 pub(super) const OPTIONS: &[ConfigOption] = &[
-    later(
+    honoured(
         "plugins",
         "list of names",
-        "The plugins that may be used.",
-        NO_PLUGIN,
+        "The plugins that objects may name. `PUT /apisix/admin/plugins/reload` and `PUT /v1/plugins/reload` read the list again.",
     ),
-    later(
+    honoured(
         "stream_plugins",
         "list of names",
-        "The plugins of TCP and UDP services.",
-        NO_PLUGIN,
+        "The same for stream routes.",
     ),
     later(
         "plugin_attr.*",

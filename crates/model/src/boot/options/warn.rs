@@ -226,13 +226,13 @@ mod tests {
     #[test]
     fn names_what_is_no_option_or_is_given_twice() {
         check(
-            "tests:\n  key: 1\napisix:\n  node_listn: 80\n  id: a\n  id: b\n  router: x\n",
+            "tests:\n  key: 1\napisix:\n  node_listn: 80\n  tracing: a\n  tracing: b\n  router: x\n",
             &[
                 "1: tests: there is no such option",
                 "4: apisix.node_listn: there is no such option; is apisix.node_listen meant?",
-                "5: apisix.id: has no effect yet: instances have no names",
-                "5: apisix.id: is given more than once: the last counts",
-                "6: apisix.id: has no effect yet: instances have no names",
+                "5: apisix.tracing: has no effect yet: no traces are made",
+                "5: apisix.tracing: is given more than once: the last counts",
+                "6: apisix.tracing: has no effect yet: no traces are made",
                 "7: apisix.router: is a block of options, not a value",
             ],
         );

@@ -1,0 +1,156 @@
+//! The APIs beside traffic: Admin API, control API, status API. Each is given what it needs and served where it is configured.
+
+use std::{fs, path::Path, sync::Arc};
+
+use lockgate_admin::{
+    AdminTls, Control, Environment, ListSource, Plugins, Readiness, StatusApi, TlsFiles,
+};
+use lockgate_keyring::PluginSecrets;
+use lockgate_model::boot::{Boot, File};
+use lockgate_proxy::Serving;
+use lockgate_snapshot::Status;
+use lockgate_upstream::Registry;
+use tokio::net::TcpListener;
+
+use crate::{
+    configuration::Configuration, control_plane::ControlPlane, store::Opened, version, wiring,
+};
+
+/// Where the APIs are served.
+pub(crate) struct Apis {
+    pub(crate) admin: Option<TcpListener>,
+    /// The Admin API's certificate, where it is served over HTTPS.
+    pub(crate) admin_tls: Option<AdminTls>,
+    pub(crate) control: Option<TcpListener>,
+    pub(crate) status: Option<TcpListener>,
+}
+
+/// What they tell of, and write to.
+pub(crate) struct Told {
+    pub(crate) opened: Opened,
+    pub(crate) status: Arc<Status>,
+    pub(crate) registry: Registry,
+    pub(crate) secrets: Arc<PluginSecrets>,
+    pub(crate) serving: Serving,
+}
+
+impl Apis {
+    /// Serves them as tasks of the control plane.
+    pub(crate) fn serve(
+        self,
+        configuration: &Configuration,
+        told: Told,
+        control_plane: &mut ControlPlane,
+    ) {
+        let plugins = Arc::new(plugins(configuration));
+        if let Some(listener) = self.admin {
+            // Which plugins are on is for the plugins to say: their lists can be read again.
+            let environment = Environment {
+                plugins: None,
+                stream_plugins: None,
+                ..wiring::environment(configuration)
+            };
+            let options = wiring::admin(configuration);
+            let admin = told.opened.admin(options, told.status.clone());
+            let admin = admin
+                .with_environment(environment)
+                .with_plugins(plugins.clone());
+            let admin = Arc::new(admin);
+            if matches!(told.opened, Opened::Single(_)) {
+                let admin = admin.clone();
+                control_plane.serve("the list of plugins", async move {
+                    if let Err(error) = admin.reset_plugins().await {
+                        tracing::error!(%error, "failed to set plugins");
+                    }
+                    Ok(())
+                });
+            }
+            let stopped = control_plane.stopped();
+            let name = "the Admin API";
+            match self.admin_tls {
+                Some(tls) => control_plane.serve(name, admin.serve_tls(listener, tls, stopped)),
+                None => control_plane.serve(name, admin.serve(listener, stopped)),
+            }
+        }
+        if let Some(listener) = self.control {
+            let Told {
+                opened,
+                status,
+                registry,
+                secrets,
+                ..
+            } = told;
+            let options =
+                wiring::control(configuration, &opened, status, registry, secrets, plugins);
+            let control = Arc::new(Control::new(options));
+            control_plane.serve(
+                "the control API",
+                control.serve(listener, control_plane.stopped()),
+            );
+        }
+        if let Some(listener) = self.status {
+            let server = version::server(configuration.boot.config.apisix.enable_server_tokens);
+            let status = Arc::new(StatusApi::new(&server, readiness(told.serving)));
+            control_plane.serve(
+                "the status API",
+                status.serve(listener, control_plane.stopped()),
+            );
+        }
+    }
+}
+
+/// The certificate that the Admin API is served with; `None` where it is served over plain HTTP, or not at all.
+pub(crate) fn admin_tls(configuration: &Configuration) -> anyhow::Result<Option<AdminTls>> {
+    let config = &configuration.boot.config;
+    let admin = &config.deployment.admin;
+    if !admin.https_admin || configuration.boot.listeners.admin.is_none() {
+        return Ok(None);
+    }
+    // Relative to the directory of the configuration, as nginx takes them.
+    let path = |text: &str| configuration.below_prefix(Path::new("conf").join(text));
+    let files = &admin.admin_api_mtls;
+    let ca = Some(&files.admin_ssl_ca_cert).filter(|ca| !ca.is_empty());
+    let tls = AdminTls::load(&TlsFiles {
+        cert: path(&files.admin_ssl_cert),
+        key: path(&files.admin_ssl_cert_key),
+        ca: ca.map(|ca| path(ca)),
+        protocols: config.apisix.ssl.ssl_protocols.clone(),
+        ciphers: config.apisix.ssl.ssl_ciphers.clone(),
+    })?;
+    Ok(Some(tls))
+}
+
+/// The plugins, whose lists are read from the file again when that is asked for.
+fn plugins(configuration: &Configuration) -> Plugins {
+    let plugins = Plugins::new(wiring::plugin_lists(&configuration.boot.config));
+    let Some(file) = configuration.file.clone() else {
+        return plugins;
+    };
+    let source: ListSource = Arc::new(move || {
+        read_again(&file)
+            .map_err(|error| {
+                let reason = format!("{error:#}");
+                tracing::error!(reason, "the lists of plugins are not read anew");
+            })
+            .ok()
+            .map(|boot| wiring::plugin_lists(&boot.config))
+    });
+    plugins.reading(source)
+}
+
+fn read_again(file: &Path) -> anyhow::Result<Boot> {
+    let text = fs::read_to_string(file)?;
+    let read = File {
+        name: &file.display().to_string(),
+        text: &text,
+    };
+    Ok(Boot::read(Some(read), &|name| std::env::var(name).ok())?)
+}
+
+/// Every worker serves, and so has the configuration: it is read before the first begins.
+fn readiness(serving: Serving) -> Readiness {
+    Arc::new(move || match serving.missing() {
+        None => Ok(()),
+        Some(id) => Err(format!("worker id: {id} has not received configuration")),
+    })
+}
