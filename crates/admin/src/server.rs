@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     limits::{ACCEPT_PAUSE, DRAIN_TIME, HEAD_TIME, WRITE_TIME},
     response::Answer,
-    tls::{self, AdminTls, Refusal},
+    tls::{self, AdminTls, Begun, Refusal},
     write_deadline::WriteDeadline,
 };
 
@@ -124,19 +124,18 @@ impl<A: Api> Served<A> {
     /// Shakes hands first. A client that speaks plain HTTP is told so.
     async fn begin_tls(mut self, tls: &AdminTls, stream: TcpStream) {
         set_nodelay(&stream);
-        let mut first = [0];
-        let begun = timeout(HEAD_TIME, stream.peek(&mut first)).await;
-        match (begun, first) {
-            (Ok(Ok(1)), [first]) if tls::is_tls(first) => {}
-            (Ok(Ok(1)), _) => {
-                self.refusal = Some(tls::PLAIN);
-                return self.serve(stream).await;
-            }
-            _ => return,
-        }
-        match timeout(HEAD_TIME, tls.accept(stream)).await {
-            Ok(Ok((stream, refusal))) => {
+        let begun = tokio::select! {
+            begun = timeout(HEAD_TIME, tls.begin(stream)) => begun,
+            // No request was begun.
+            _stopped = self.stopped.wait_for(|is_stopped| *is_stopped) => return,
+        };
+        match begun {
+            Ok(Ok(Begun::Tls(stream, refusal))) => {
                 self.refusal = refusal;
+                self.serve(stream).await;
+            }
+            Ok(Ok(Begun::Plain(stream))) => {
+                self.refusal = Some(tls::PLAIN);
                 self.serve(stream).await;
             }
             Ok(Err(error)) => {

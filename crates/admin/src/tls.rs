@@ -73,6 +73,14 @@ pub struct AdminTls {
     clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
+/// A connection that requests can come on.
+pub(crate) enum Begun {
+    /// Over TLS, and why requests are refused.
+    Tls(Box<TlsStream<TcpStream>>, Option<Refusal>),
+    /// Without TLS.
+    Plain(TcpStream),
+}
+
 /// Why requests of a connection are refused; the text is nginx's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal(pub(crate) &'static str);
@@ -115,14 +123,19 @@ impl AdminTls {
         })
     }
 
-    /// Shakes hands.
+    /// Shakes hands, unless the client speaks plain HTTP.
     ///
     /// # Errors
-    /// The handshake failed.
-    pub(crate) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<Refusal>)> {
+    /// The handshake failed, or the client has left before it.
+    pub(crate) async fn begin(&self, stream: TcpStream) -> io::Result<Begun> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let [first] = first;
+        if !is_tls(first) {
+            return Ok(Begun::Plain(stream));
+        }
         let stream = self.acceptor.accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates();
         let refusal = self.clients.as_ref().and_then(|clients| match shown {
@@ -132,12 +145,12 @@ impl AdminTls {
                 .map(|_| BAD_CERTIFICATE),
             _ => Some(NO_CERTIFICATE),
         });
-        Ok((stream, refusal))
+        Ok(Begun::Tls(Box::new(stream), refusal))
     }
 }
 
 /// Whether a connection begins as TLS does, by its first byte; nginx looks at the same.
-pub(crate) fn is_tls(first: u8) -> bool {
+fn is_tls(first: u8) -> bool {
     const HANDSHAKE: u8 = 0x16;
     first == HANDSHAKE || first & 0x80 != 0
 }

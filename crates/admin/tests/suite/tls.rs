@@ -123,6 +123,21 @@ async fn serves_over_https() {
 }
 
 #[tokio::test]
+async fn a_connection_that_begins_nothing_does_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new("server authority");
+    let tls = AdminTls::load(&files(dir.path(), &authority.sign("admin.test"), None)).unwrap();
+    let mut gateway = Gateway::start_tls(tls).await;
+    let mut silent = TcpStream::connect(gateway.address).await.unwrap();
+    // Served, so that the silent one has been accepted.
+    ask(gateway.address, &authority, None).await;
+    gateway.stop();
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(5), gateway.stopped());
+    stopped.await.expect("nothing is waited for");
+    assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
 async fn a_client_without_a_fitting_certificate_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
     let (authority, clients) = (
