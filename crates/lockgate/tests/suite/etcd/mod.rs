@@ -6,6 +6,7 @@ mod faults;
 mod install;
 mod life;
 mod node;
+mod roles;
 mod server;
 mod takeover;
 mod traffic;

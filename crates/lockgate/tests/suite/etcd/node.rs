@@ -53,6 +53,21 @@ impl Node {
 
     /// In a directory that may have been used before.
     pub(super) fn start_in(prefix: tempfile::TempDir, hosts: &[SocketAddr], options: &str) -> Self {
+        Self::start_whole(prefix, "traditional", hosts, options)
+    }
+
+    /// In a role.
+    pub(super) fn start_as(role: &str, etcd: &Etcd) -> Self {
+        let prefix = tempfile::tempdir().expect("directory");
+        Self::start_whole(prefix, role, &[etcd.address()], "")
+    }
+
+    fn start_whole(
+        prefix: tempfile::TempDir,
+        role: &str,
+        hosts: &[SocketAddr],
+        options: &str,
+    ) -> Self {
         let ports = free_ports();
         let hosts: Vec<String> = hosts
             .iter()
@@ -62,7 +77,7 @@ impl Node {
         let file = config(ports, KEY, "").replace(
             "role_traditional: {config_provider: embedded}",
             &format!(
-                "role_traditional: {{config_provider: etcd}}\n  etcd: {{host: [{hosts}], resync_delay: 1, startup_retry: 1{options}}}"
+                "role: {role}\n  role_{role}: {{config_provider: etcd}}\n  etcd: {{host: [{hosts}], resync_delay: 1, startup_retry: 1{options}}}"
             ),
         );
         write(prefix.path(), "conf/config.yaml", &file);
