@@ -263,7 +263,11 @@ pub(crate) fn control(
     ControlOptions {
         server: version::server(config.apisix.enable_server_tokens),
         store: opened.store(),
-        prefix: config.deployment.etcd.prefix.clone(),
+        prefix: match opened {
+            Opened::Single(_) => config.deployment.etcd.prefix.clone(),
+            // Objects in files have none, and neither have those that come as a whole.
+            Opened::File(_) | Opened::Pushed(_) => String::new(),
+        },
         problems: {
             let opened = opened.clone();
             Arc::new(move || {

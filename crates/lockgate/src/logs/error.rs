@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lockgate_model::boot::Level;
+use lockgate_model::boot::{Level, Syslog};
 use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
@@ -37,6 +37,8 @@ const OWN: &str = "lockgate";
 pub(super) enum Target {
     /// Into a file.
     File(PathBuf),
+    /// To syslog.
+    Syslog(Syslog),
     /// To the standard error stream alone.
     Stderr,
 }

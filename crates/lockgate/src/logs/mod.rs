@@ -2,11 +2,13 @@
 
 mod error;
 mod line;
+mod syslog;
 mod writer;
 
 use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
+use lockgate_model::boot;
 use lockgate_proxy::{AccessLog, LogOptions};
 
 use self::error::{ErrorLog, Target};
@@ -112,10 +114,9 @@ impl Logs {
 
 /// Where errors go.
 fn target(configuration: &Configuration) -> Target {
-    let nginx = &configuration.boot.config.nginx_config;
-    if nginx.logs_to_stderr() {
-        Target::Stderr
-    } else {
-        Target::File(configuration.below_prefix(&nginx.error_log))
+    match configuration.boot.config.nginx_config.error_log() {
+        boot::ErrorLog::Stderr => Target::Stderr,
+        boot::ErrorLog::File(path) => Target::File(configuration.below_prefix(path)),
+        boot::ErrorLog::Syslog(syslog) => Target::Syslog(syslog),
     }
 }

@@ -16,21 +16,34 @@ use anyhow::Context as _;
 use super::{
     error::{Message, Target},
     line,
+    syslog::Remote,
 };
 
-/// What lines are written to: a file, or the standard error stream alone.
+/// What lines are written to.
 #[derive(Debug)]
-pub(super) struct Output(Option<(PathBuf, File)>);
+pub(super) enum Output {
+    /// The standard error stream alone.
+    Stderr,
+    /// A file, and its path.
+    File(File, PathBuf),
+    /// Syslog.
+    Syslog(Remote),
+}
 
 impl Output {
     /// Opens it.
     pub(super) fn open(target: Target) -> anyhow::Result<Self> {
-        let Target::File(path) = target else {
-            return Ok(Self(None));
-        };
-        let file = append(&path)
-            .with_context(|| format!("cannot open the error log {}", path.display()))?;
-        Ok(Self(Some((path, file))))
+        match target {
+            Target::Stderr => Ok(Self::Stderr),
+            Target::File(path) => {
+                let file = append(&path)
+                    .with_context(|| format!("cannot open the error log {}", path.display()))?;
+                Ok(Self::File(file, path))
+            }
+            Target::Syslog(log) => Remote::open(&log)
+                .map(Self::Syslog)
+                .context("cannot open the socket to syslog (nginx_config.error_log)"),
+        }
     }
 }
 
@@ -77,9 +90,10 @@ impl Writer {
 
     /// A full disk loses the line; there is nowhere left to say so.
     fn write(&mut self, line: &str) {
-        let is_lost = match &mut self.output.0 {
-            Some((_, file)) => file.write_all(line.as_bytes()).is_err(),
-            None => true,
+        let is_lost = match &mut self.output {
+            Output::File(file, _) => file.write_all(line.as_bytes()).is_err(),
+            Output::Syslog(remote) => remote.send(line).is_err(),
+            Output::Stderr => true,
         };
         if is_lost || self.is_echoed.load(Relaxed) {
             let _closed = io::stderr().write_all(line.as_bytes());
@@ -87,7 +101,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        let Some((path, file)) = &mut self.output.0 else {
+        let Output::File(file, path) = &mut self.output else {
             return;
         };
         match append(path) {

@@ -142,7 +142,7 @@ fn serves_what_stands_in_apisix_yaml_and_follows_it() {
     assert_eq!(
         gateway.problems(),
         serde_json::json!([{
-            "key": "/apisix/routes/bad",
+            "key": "/routes/bad",
             "problem": "property \"uri\" validation failed: wrong type: expected string, got number",
         }])
     );

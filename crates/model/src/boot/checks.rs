@@ -9,6 +9,7 @@ use super::{
     config::{Config, Provider, ProxyMode, Role},
     discovery,
     environment::Environment,
+    syslog::Syslog,
     tree::{Node, Value},
 };
 
@@ -38,6 +39,7 @@ pub(super) fn check(
     variables(tree)?;
     lua_paths(tree)?;
     log_format(config)?;
+    syslog(config)?;
     not_built(config)
 }
 
@@ -59,10 +61,10 @@ pub(super) fn warnings(tree: &Node, config: &Config) -> Vec<Warning> {
         );
     }
     let nginx = &config.nginx_config;
-    if !is_file(&nginx.error_log) {
+    if nginx.error_log.starts_with("memory:") {
         warn(
             "nginx_config.error_log",
-            "only files are written yet: the log goes to the standard error stream".to_owned(),
+            "is not kept in memory: the log goes to the standard error stream".to_owned(),
         );
     }
     if !is_file(&nginx.http.access_log) {
@@ -120,6 +122,15 @@ pub(super) fn warnings(tree: &Node, config: &Config) -> Vec<Warning> {
 /// Whether the place of a log is a file and none of nginx's other kinds.
 pub(super) fn is_file(log: &str) -> bool {
     !log.starts_with("syslog:") && !log.starts_with("memory:")
+}
+
+fn syslog(config: &Config) -> Result<(), Refusal> {
+    let Some(log) = config.nginx_config.error_log.strip_prefix("syslog:") else {
+        return Ok(());
+    };
+    Syslog::parse(log)
+        .map(drop)
+        .or_else(|wrong| refuse("nginx_config.error_log", wrong))
 }
 
 fn log_format(config: &Config) -> Result<(), Refusal> {

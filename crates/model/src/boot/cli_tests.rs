@@ -134,3 +134,59 @@ fn takes_what_the_reference_is_tested_to_take() {
         }
     }
 }
+
+#[test]
+fn the_role_decides_what_is_served() {
+    let planes = |role: &str| {
+        format!("deployment: {{role: {role}, role_{role}: {{config_provider: etcd}}}}\n")
+    };
+    let cases = [
+        (
+            planes("control_plane") + "apisix: {enable_admin: false}",
+            true,
+            false,
+        ),
+        (planes("control_plane"), true, false),
+        (
+            planes("data_plane") + "apisix: {enable_admin: true}",
+            false,
+            true,
+        ),
+        (
+            planes("data_plane") + "apisix: {enable_admin: ~}",
+            false,
+            true,
+        ),
+        ("deployment: {role: traditional}".to_owned(), true, true),
+        ("apisix: {enable_admin: false}".to_owned(), false, true),
+    ];
+    for (text, has_admin, has_traffic) in cases {
+        let boot = read(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(boot.listeners.admin.is_some(), has_admin, "{text}");
+        assert_eq!(boot.config.apisix.enable_admin, has_admin, "{text}");
+        assert_eq!(!boot.listeners.http.is_empty(), has_traffic, "{text}");
+        assert!(boot.listeners.control.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn the_error_log_may_go_elsewhere() {
+    let syslog = |text: &str| ErrorLog::Syslog(Syslog::parse(text).expect("valid"));
+    let cases = [
+        (
+            "logs/error.log",
+            ErrorLog::File("logs/error.log".to_owned()),
+        ),
+        ("stderr", ErrorLog::Stderr),
+        ("/dev/stderr", ErrorLog::Stderr),
+        ("memory:1m", ErrorLog::Stderr),
+        ("syslog:server=a,tag=b", syslog("server=a,tag=b")),
+    ];
+    for (log, expected) in cases {
+        let boot = read(&format!("nginx_config: {{error_log: '{log}'}}")).expect(log);
+        assert_eq!(boot.config.nginx_config.error_log(), expected, "{log}");
+    }
+    let error = read("nginx_config: {error_log: 'syslog:tag=a'}").map(drop);
+    let expected = "config.yaml:1: nginx_config.error_log: no syslog server specified";
+    assert_eq!(error, Err(expected.to_owned()));
+}

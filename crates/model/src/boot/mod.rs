@@ -15,6 +15,7 @@ mod listeners;
 mod merge;
 mod options;
 mod schema;
+mod syslog;
 pub(crate) mod tree;
 mod units;
 
@@ -32,6 +33,7 @@ pub use config::{
 pub use environment::Environment;
 pub use listeners::{HttpListener, Listeners};
 pub use options::{ConfigOption, OPTIONS, Status, Warning, document};
+pub use syslog::{Syslog, SyslogServer};
 pub use units::{Count, EncryptionKeys, NameServers, Networks, Seconds, Size, Switch, Time};
 
 use std::fmt;
@@ -88,11 +90,29 @@ impl fmt::Display for BootError {
     }
 }
 
+/// Where the error log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorLog {
+    /// To the standard error stream alone.
+    Stderr,
+    /// Into a file, relative to the prefix.
+    File(String),
+    /// To syslog.
+    Syslog(Syslog),
+}
+
 impl NginxConfig {
-    /// Whether the error log goes to the standard error stream alone.
-    pub fn logs_to_stderr(&self) -> bool {
-        matches!(self.error_log.as_str(), "stderr" | "/dev/stderr")
-            || !checks::is_file(&self.error_log)
+    /// Where the error log goes.
+    pub fn error_log(&self) -> ErrorLog {
+        let log = self.error_log.as_str();
+        if let Some(syslog) = log.strip_prefix("syslog:") {
+            // What is none has ended the start.
+            return Syslog::parse(syslog).map_or(ErrorLog::Stderr, ErrorLog::Syslog);
+        }
+        if matches!(log, "stderr" | "/dev/stderr") || !checks::is_file(log) {
+            return ErrorLog::Stderr;
+        }
+        ErrorLog::File(log.to_owned())
     }
 }
 

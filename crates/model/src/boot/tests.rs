@@ -303,40 +303,6 @@ fn the_role_and_the_admin_api_say_how_the_configuration_comes() {
 }
 
 #[test]
-fn the_role_decides_what_is_served() {
-    let planes = |role: &str| {
-        format!("deployment: {{role: {role}, role_{role}: {{config_provider: etcd}}}}\n")
-    };
-    let cases = [
-        (
-            planes("control_plane") + "apisix: {enable_admin: false}",
-            true,
-            false,
-        ),
-        (planes("control_plane"), true, false),
-        (
-            planes("data_plane") + "apisix: {enable_admin: true}",
-            false,
-            true,
-        ),
-        (
-            planes("data_plane") + "apisix: {enable_admin: ~}",
-            false,
-            true,
-        ),
-        ("deployment: {role: traditional}".to_owned(), true, true),
-        ("apisix: {enable_admin: false}".to_owned(), false, true),
-    ];
-    for (text, has_admin, has_traffic) in cases {
-        let boot = read(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(boot.listeners.admin.is_some(), has_admin, "{text}");
-        assert_eq!(boot.config.apisix.enable_admin, has_admin, "{text}");
-        assert_eq!(!boot.listeners.http.is_empty(), has_traffic, "{text}");
-        assert!(boot.listeners.control.is_some(), "{text}");
-    }
-}
-
-#[test]
 fn names_file_line_and_option_of_what_it_cannot_understand() {
     let cases = [
         ("apisix: {}\nb: c: d\n", "config.yaml:2: "),
@@ -590,7 +556,7 @@ fn says_what_has_no_effect() {
         "apisix:
   dns_resolver: [127.0.0.1, 'fe80::1%eth0']
 nginx_config:
-  error_log: syslog:server=127.0.0.1
+  error_log: memory:1m
   http:
     access_log: syslog:server=127.0.0.1
     access_log_format: $uri $nothing
@@ -605,7 +571,7 @@ nginx_config:
         warnings,
         [
             "3: apisix.dns_resolver: unsupported DNS resolver: fe80::1%eth0, would ignore this item",
-            "5: nginx_config.error_log: only files are written yet: the log goes to the standard error stream",
+            "5: nginx_config.error_log: is not kept in memory: the log goes to the standard error stream",
             "7: nginx_config.http.access_log: only files are written yet: requests are not logged",
             "8: nginx_config.http.access_log_format: there is no variable $nothing: it is always absent",
         ]

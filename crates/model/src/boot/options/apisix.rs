@@ -4,6 +4,7 @@ use super::{ConfigOption, honoured, later, later_though_on, never};
 
 const NO_STREAM: &str = "TCP and UDP are not proxied";
 const NO_TLS: &str = "HTTPS is not served: no port is opened for it";
+const ADMIN_TLS: &str = "the Admin API alone heeds it, for no port is opened for HTTPS traffic";
 const NO_CACHE: &str = "responses are not cached";
 const NO_LUA: &str = "no Lua is run: write the extension as a plugin";
 
@@ -192,14 +193,14 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     later(
         "apisix.ssl.ssl_protocols",
         "text",
-        "Versions of TLS that clients may use. `TLSv1.2` and `TLSv1.3` are spoken, by the Admin API alone.",
-        NO_TLS,
+        "Versions of TLS that clients may use. `TLSv1.2` and `TLSv1.3` are spoken.",
+        ADMIN_TLS,
     ),
     later(
         "apisix.ssl.ssl_ciphers",
         "text",
-        "Ciphers of TLS 1.2 that clients may use. The Admin API heeds it; those with `DHE` are not there.",
-        NO_TLS,
+        "Ciphers of TLS 1.2 that clients may use. Those with `DHE` are not there.",
+        ADMIN_TLS,
     ),
     later(
         "apisix.ssl.ssl_session_tickets",

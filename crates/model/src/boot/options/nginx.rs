@@ -18,8 +18,8 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     ),
     honoured(
         "nginx_config.error_log",
-        "path",
-        "File of the error log, relative to the prefix; `stderr` and `/dev/stderr` work too.",
+        "path, or `syslog:server=…`",
+        "File of the error log, relative to the prefix; `stderr`, `/dev/stderr` and syslog work too.",
     ),
     honoured(
         "nginx_config.error_log_level",
