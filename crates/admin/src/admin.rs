@@ -321,7 +321,7 @@ impl Admin {
         let conf = conf(call, body).await?;
         let ttl = ttl(call)?;
         let answer = match target {
-            Target::Schema(name) => schema_api::describe(name.unwrap_or_default()),
+            Target::Schema(name) => schema_api::describe(&self.plugins, name.unwrap_or_default()),
             Target::Plugin(name) => plugins::api::describe(&self.plugins, name, &call.args),
             Target::Objects(place) => {
                 let demand = Demand {
@@ -347,7 +347,7 @@ impl Admin {
         let name = inside.get(2).copied().unwrap_or_default();
         let kind = Kind::find(name).ok_or_else(|| unsupported(name))?;
         let conf = conf(call, body).await?;
-        schema_api::validate(&self.schemas, kind, conf)
+        schema_api::validate(&self.schemas, &self.plugins, kind, conf)
     }
 
     async fn validate_configuration(

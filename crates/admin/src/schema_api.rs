@@ -4,11 +4,16 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{resources::Kind, response::Answer, schemas::Schemas};
+use crate::{
+    plugins::Plugins,
+    resources::Kind,
+    response::Answer,
+    schemas::{self, Schemas},
+};
 
 /// `GET /apisix/admin/schema/{name}`
-pub(crate) fn describe(name: &str) -> Answer {
-    match lockgate_model::schema::of(name) {
+pub(crate) fn describe(plugins: &Plugins, name: &str) -> Answer {
+    match schemas::published(name, plugins) {
         Some(schema) => Answer::json(StatusCode::OK, &schema),
         None => Answer::refusal(format!("not found schema: {name}")),
     }
@@ -20,6 +25,7 @@ pub(crate) fn describe(name: &str) -> Answer {
 /// The answer to an object that does not fit.
 pub(crate) fn validate(
     schemas: &Schemas,
+    plugins: &Plugins,
     kind: &Kind,
     conf: Option<Value>,
 ) -> Result<Answer, Answer> {
@@ -33,7 +39,7 @@ pub(crate) fn validate(
         )));
     };
     schemas
-        .check(schema, &conf)
+        .check(schemas::in_force(schema, plugins), &conf)
         .map(|()| Answer::empty(StatusCode::OK))
         .map_err(Answer::refusal)
 }

@@ -5,6 +5,28 @@ use std::collections::BTreeMap;
 use lockgate_schema::Schema;
 use serde_json::Value;
 
+use crate::plugins::Plugins;
+
+/// What the plugin `ocsp-stapling` makes of the schema `ssl`.
+pub(crate) const SSL_WITH_OCSP: &str = "ssl with ocsp_stapling";
+
+/// The schema that counts under a name with these plugins.
+pub(crate) fn in_force<'a>(name: &'a str, plugins: &Plugins) -> &'a str {
+    if name == "ssl" && plugins.has("ocsp-stapling") {
+        SSL_WITH_OCSP
+    } else {
+        name
+    }
+}
+
+/// The schema that is published under a name with these plugins.
+pub(crate) fn published(name: &str, plugins: &Plugins) -> Option<Value> {
+    if name == "ssl" && in_force(name, plugins) == SSL_WITH_OCSP {
+        return Some(lockgate_model::schema::ssl_with_ocsp_stapling());
+    }
+    lockgate_model::schema::of(name)
+}
+
 /// Schemas by the name they have in `/apisix/admin/schema/{name}`.
 #[derive(Debug)]
 pub(crate) struct Schemas(BTreeMap<&'static str, Schema>);
@@ -14,6 +36,7 @@ impl Schemas {
     pub(crate) fn load(names: impl IntoIterator<Item = &'static str>) -> Self {
         let schemas = names.into_iter().filter_map(|name| {
             let source = match name.strip_prefix("secrets/") {
+                None if name == SSL_WITH_OCSP => lockgate_model::schema::ssl_with_ocsp_stapling(),
                 Some(manager) => lockgate_model::schema::secret(manager)?,
                 None => lockgate_model::schema::of(name)?,
             };

@@ -20,7 +20,7 @@ use crate::{
     plugins::{self, Plugins},
     request::{Call, read_away},
     response::Answer,
-    schemas::Schemas,
+    schemas::{self, Schemas},
     server::Api,
 };
 
@@ -75,7 +75,7 @@ impl Control {
         };
         match (&call.method, inside) {
             (&Method::GET, ["schema"]) => {
-                Answer::json(StatusCode::OK, &schemas(&self.options.plugins))
+                Answer::json(StatusCode::OK, &all_schemas(&self.options.plugins))
             }
             (&Method::GET, ["routes"]) => dump(&dump::ROUTES, None).await,
             (&Method::GET, ["route", id, ..]) => dump(&dump::ROUTES, Some(id)).await,
@@ -141,11 +141,11 @@ impl Api for Control {
     }
 }
 
-fn schemas(plugins: &Plugins) -> Value {
+fn all_schemas(plugins: &Plugins) -> Value {
     let main: Map<String, Value> = MAIN_SCHEMAS
         .iter()
         .filter_map(|name| {
-            let schema = lockgate_model::schema::of(name)?;
+            let schema = schemas::published(name, plugins)?;
             Some(((*name).to_owned(), schema))
         })
         .collect();

@@ -37,7 +37,7 @@ use serde_json::{Map, Value};
 use crate::{
     environment::Environment,
     plugins::{Plugins, Purpose},
-    schemas::Schemas,
+    schemas::{self, Schemas},
 };
 
 /// Every kind of object.
@@ -207,7 +207,7 @@ impl Rules<'_> {
     /// The first finding, in the words that the Admin API puts before it.
     fn schema(&self, name: &str, value: &Value) -> Result<(), String> {
         self.schemas
-            .check(name, value)
+            .check(schemas::in_force(name, self.plugins), value)
             .map_err(|finding| format!("invalid configuration: {finding}"))
     }
 

@@ -4,12 +4,13 @@ use lockgate_schema::is_secret_reference;
 use lockgate_store::BoxFuture;
 use serde_json::Value;
 
-use crate::key_pair;
+use crate::{key_pair, schemas::SSL_WITH_OCSP};
 
 use super::{Kind, Rules, Sealed};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
+    schemas: &[SSL_WITH_OCSP],
     hidden: &["key", "keys"],
     sealed: Sealed::keys(&["/key", "/keys"]),
     ..Kind::plain("ssls", "ssl", "ssl", |rules, subject| -> BoxFuture<'_, _> {

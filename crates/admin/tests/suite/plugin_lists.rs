@@ -134,6 +134,37 @@ async fn every_plugin_can_be_switched_on_and_shows_its_schema() {
         .await;
 }
 
+/// As `init` of the plugin has it.
+#[tokio::test]
+async fn ocsp_stapling_gives_certificates_a_field() {
+    let long = "x".repeat(128);
+    let ssl =
+        json!({"sni": "a.test", "cert": long, "key": long, "ocsp_stapling": {"cache_ttl": 59}});
+    for (plugin, expected) in [
+        (
+            "cors",
+            "additional properties forbidden, found ocsp_stapling",
+        ),
+        (
+            "ocsp-stapling",
+            "property \"ocsp_stapling\" validation failed: property \"cache_ttl\" validation failed: expected 59 to be at least 60",
+        ),
+    ] {
+        let gateway = Gateway::start_knowing(Plugins::new(lists(&[plugin], &[])), &[]).await;
+        let schema = gateway.ask("GET /apisix/admin/schema/ssl", "").await.body;
+        assert_eq!(schema.contains("ocsp_stapling"), plugin != "cors");
+        let reply = gateway
+            .ask("PUT /apisix/admin/ssls/1", &ssl.to_string())
+            .await;
+        assert_eq!(reply.status, 400);
+        assert!(
+            reply.body.contains(&expected.replace('"', "\\\"")),
+            "{}",
+            reply.body
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_reload_reads_the_lists_and_stores_them() {
     let is_readable = Arc::new(AtomicBool::new(false));

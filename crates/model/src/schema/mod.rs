@@ -43,6 +43,11 @@ pub fn of(kind: &str) -> Option<Value> {
     })
 }
 
+/// What the plugin `ocsp-stapling` makes of the schema of `ssl`.
+pub fn ssl_with_ocsp_stapling() -> Value {
+    ssl::with_ocsp_stapling()
+}
+
 /// The schema of a place where secrets are kept, by the name of its manager: `vault`, `aws` or `gcp`. The reference does not publish these
 /// (`apisix/secret/*.lua`).
 pub fn secret(manager: &str) -> Option<Value> {

@@ -4,6 +4,28 @@ use serde_json::{Value, json};
 
 use super::part;
 
+/// An ssl where the plugin `ocsp-stapling` is switched on (`init` in `apisix/plugins/ocsp-stapling.lua`).
+pub(super) fn with_ocsp_stapling() -> Value {
+    let mut schema = ssl();
+    if let Some(properties) = schema
+        .pointer_mut("/properties")
+        .and_then(Value::as_object_mut)
+    {
+        properties.insert(
+            "ocsp_stapling".to_owned(),
+            json!({
+                "type": "object",
+                "properties": {
+                    "cache_ttl": {"type": "integer", "minimum": 60, "default": 3600},
+                    "enabled": {"type": "boolean", "default": false},
+                    "skip_verify": {"type": "boolean", "default": false},
+                },
+            }),
+        );
+    }
+    schema
+}
+
 /// An ssl.
 pub(super) fn ssl() -> Value {
     json!({
