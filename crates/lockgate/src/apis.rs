@@ -43,6 +43,7 @@ impl Apis {
         control_plane: &mut ControlPlane,
     ) {
         let plugins = Arc::new(plugins(configuration));
+        let opened = told.opened.clone();
         if let Some(listener) = self.admin {
             // Which plugins are on is for the plugins to say: their lists can be read again.
             let environment = Environment {
@@ -90,7 +91,7 @@ impl Apis {
         }
         if let Some(listener) = self.status {
             let server = version::server(configuration.boot.config.apisix.enable_server_tokens);
-            let status = Arc::new(StatusApi::new(&server, readiness(told.serving)));
+            let status = Arc::new(StatusApi::new(&server, readiness(opened, told.serving)));
             control_plane.serve(
                 "the status API",
                 status.serve(listener, control_plane.stopped()),
@@ -147,10 +148,16 @@ fn read_again(file: &Path) -> anyhow::Result<Boot> {
     Ok(Boot::read(Some(read), &|name| std::env::var(name).ok())?)
 }
 
-/// Every worker serves, and so has the configuration: it is read before the first begins.
-fn readiness(serving: Serving) -> Readiness {
-    Arc::new(move || match serving.missing() {
-        None => Ok(()),
-        Some(id) => Err(format!("worker id: {id} has not received configuration")),
+/// There is a configuration, and every worker serves by it.
+fn readiness(opened: Opened, serving: Serving) -> Readiness {
+    Arc::new(move || {
+        let missing = if opened.is_filled() {
+            serving.missing()
+        } else {
+            Some(0)
+        };
+        missing.map_or(Ok(()), |id| {
+            Err(format!("worker id: {id} has not received configuration"))
+        })
     })
 }

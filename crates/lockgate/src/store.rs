@@ -68,6 +68,15 @@ impl Opened {
         }
     }
 
+    /// Whether there is a configuration: one that is read from a store there is from the start on.
+    pub(crate) fn is_filled(&self) -> bool {
+        match self {
+            Self::Single(_) => true,
+            Self::File(file) => file.is_filled(),
+            Self::Pushed(configs) => configs.is_filled(),
+        }
+    }
+
     /// What a file holds and was left out.
     pub(crate) fn rejected(&self) -> Vec<Rejected> {
         match self {

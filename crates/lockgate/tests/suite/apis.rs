@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr};
 
 use crate::{
     gateway::{Gateway, KEY, config},
-    support::{Process, free_ports, get, lockgate, write},
+    support::{Process, exchange, free_ports, get, lockgate, write},
 };
 
 /// Starts a process with what `file` makes of these ports.
@@ -44,6 +44,31 @@ fn the_status_api_is_there_when_it_is_configured() {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with("\r\n\r\n{\"status\":\"ok\"}"), "{answer}");
     }
+}
+
+#[test]
+fn a_gateway_without_a_configuration_is_not_ready() {
+    let (_process, _prefix, [_, admin, _, status]) = start(|[proxy, admin, control, status]| {
+        let file = config([proxy, admin, control], KEY, "").replace("embedded", "yaml");
+        file.replace(
+            "apisix:\n",
+            &format!("apisix:\n  status: {{port: {status}}}\n"),
+        )
+    });
+    let answer = get(status, "/status/ready");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let expected = r#"{"status":"error","error":"worker id: 0 has not received configuration"}"#;
+    assert!(answer.ends_with(expected), "{answer}");
+    assert!(get(status, "/status").starts_with("HTTP/1.1 200 "));
+    let pushed = exchange(
+        admin,
+        &format!(
+            "PUT /apisix/admin/configs HTTP/1.1\r\nHost: test\r\nX-API-KEY: {KEY}\r\nX-Digest: 1\r\n\
+             Content-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+        ),
+    );
+    assert!(pushed.starts_with("HTTP/1.1 202 "), "{pushed}");
+    assert!(get(status, "/status/ready").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]
