@@ -13,6 +13,7 @@ use lockgate_http::{
     request::RequestHead,
     response::{Asked, ResponseHead},
 };
+use lockgate_keyring::{Keyring, Part, PluginFields, PluginSecrets};
 use lockgate_model::{
     boot::{Boot, File, with_admin_keys},
     document,
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     target("response_head", response_head, true, 20_000),
     target("chunked", chunked, true, 20_000),
     target("expr", expr, false, 10_000),
+    target("keyring", keyring, false, 10_000),
     target("content", content, false, 10_000),
     target("json_path", json_path, false, 10_000),
     target("proxy_protocol", proxy_protocol, true, 20_000),
@@ -360,6 +362,34 @@ pub fn proxy_protocol(data: &[u8]) {
         Ok(None) => assert!(whole.len() < proxy_protocol::V2_BYTES),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Any text as a ciphertext, as a secret, and as the configuration of a plugin with secret fields: decrypting never panics, and takes back what
+/// was encrypted.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn keyring(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let ring = Keyring::new(["edd1c9f0985e76a2", "qeddd145sfvddff3qeddd145sfvddff3"]);
+    let _either = ring.decrypt(text);
+    let encrypted = ring.encrypt(text);
+    assert_eq!(ring.decrypt(&encrypted).as_deref(), Ok(text));
+    let Ok(config) = serde_json::from_str::<serde_json::Value>(text) else {
+        return;
+    };
+    let fields = PluginFields {
+        plugin: ["a", "b.c", "d.e.f"].map(str::to_owned).into(),
+        ..PluginFields::default()
+    };
+    let secrets = PluginSecrets::new(ring, [("p".to_owned(), fields)]);
+    let mut stored = config.clone();
+    secrets.encrypt("p", Part::Plugin, &mut stored);
+    assert_eq!(secrets.decrypt("p", Part::Plugin, &mut stored), []);
+    assert_eq!(stored, config);
+    secrets.decrypt("p", Part::Plugin, &mut stored);
 }
 
 /// Any text as `config.yaml`: reading it ends and never panics, what is refused says why, and a key is only ever written

@@ -7,6 +7,7 @@ mod install;
 mod life;
 mod node;
 mod roles;
+mod secrets;
 mod server;
 mod takeover;
 mod traffic;
