@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use lockgate_net::listen::Sockets;
 use lockgate_proxy::{AccessLog, Phase, Workers};
+use lockgate_secret::Secrets;
 use lockgate_snapshot::{Compiler, Watcher};
 use lockgate_upstream::Registry;
 
@@ -32,6 +33,7 @@ pub(crate) struct Generation {
     identity: Identity,
     opened: Opened,
     registry: Registry,
+    references: Secrets,
     sockets: Sockets,
     workers: Workers,
     control_plane: ControlPlane,
@@ -39,7 +41,7 @@ pub(crate) struct Generation {
 
 impl Generation {
     /// Starts what the configuration says. From the generation `before`, which serves until it is told otherwise, come the
-    /// sockets, the store if it is the same, and what is known of nodes.
+    /// sockets, the store if it is the same, and what is known of nodes and secrets.
     ///
     /// Nothing has changed for `before` when this fails.
     pub(crate) async fn start(
@@ -66,8 +68,11 @@ impl Generation {
             .map_err(|error| listeners::explain_start(error, bound))?;
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
-        let settings = wiring::compiler(&configuration, registry.clone());
+        let known = before.map(|before| before.references.known());
+        let settings =
+            wiring::compiler(&configuration, registry.clone(), known.unwrap_or_default());
         let secrets = settings.plugin_secrets.clone();
+        let references = settings.secrets.clone();
         let watcher = Watcher::start(opened.store(), Compiler::new(settings))
             .await
             .context("cannot read the store")?;
@@ -91,6 +96,7 @@ impl Generation {
             identity,
             opened,
             registry,
+            references,
             sockets,
             workers,
             control_plane,

@@ -13,7 +13,7 @@ use lockgate_model::boot::{
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
-use lockgate_secret::Secrets;
+use lockgate_secret::{Known, Secrets};
 use lockgate_snapshot::{Settings, Status};
 use lockgate_upstream::{Compile, Defaults, Registry};
 
@@ -114,7 +114,11 @@ fn checks_health(configuration: &Configuration) -> bool {
 }
 
 /// What the compiler is told.
-pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Settings {
+pub(crate) fn compiler(
+    configuration: &Configuration,
+    registry: Registry,
+    known: Known,
+) -> Settings {
     let defaults = &configuration.boot.config.nginx_config.http.upstream;
     let resolver = Resolver::new(dns(configuration));
     Settings {
@@ -136,7 +140,7 @@ pub(crate) fn compiler(configuration: &Configuration, registry: Registry) -> Set
             keyring: keyring(configuration),
         },
         plugin_secrets: Arc::new(environment(configuration).plugin_secrets()),
-        secrets: Secrets::new(secrets(configuration, resolver)),
+        secrets: Secrets::new(secrets(configuration, resolver, known)),
     }
 }
 
@@ -171,7 +175,11 @@ pub(crate) fn environment(configuration: &Configuration) -> Environment {
 }
 
 /// What secrets are looked up with.
-fn secrets(configuration: &Configuration, resolver: Resolver) -> lockgate_secret::Options {
+fn secrets(
+    configuration: &Configuration,
+    resolver: Resolver,
+    known: Known,
+) -> lockgate_secret::Options {
     let cache = &configuration.boot.config.apisix.lru.secret;
     let defaults =
         lockgate_secret::Options::new(lockgate_secret::Environment::of_process(), resolver);
@@ -182,6 +190,7 @@ fn secrets(configuration: &Configuration, resolver: Resolver) -> lockgate_secret
     };
     lockgate_secret::Options {
         trusted: configuration.trusted(),
+        known,
         ttl: cache.ttl.map_or(defaults.ttl, |time| time.0),
         count: count(cache.count, defaults.count),
         neg_ttl: cache.neg_ttl.map_or(defaults.neg_ttl, |time| time.0),
@@ -321,7 +330,11 @@ mod tests {
             (lockgate_proxy::DEFAULT_FORMAT, 16384)
         );
         assert_eq!(log.path, std::path::Path::new("p/logs/access.log"));
-        let settings = compiler(&configuration, registry(&configuration, None));
+        let settings = compiler(
+            &configuration,
+            registry(&configuration, None),
+            Known::default(),
+        );
         assert_eq!(
             format!("{:?}", settings.upstream.defaults),
             format!("{:?}", Defaults::default())
@@ -331,7 +344,7 @@ mod tests {
             (Mode::default(), None)
         );
         let resolver = || Resolver::new(dns(&configuration));
-        let secrets = secrets(&configuration, resolver());
+        let secrets = secrets(&configuration, resolver(), Known::default());
         let expected =
             lockgate_secret::Options::new(lockgate_secret::Environment::default(), resolver());
         assert_eq!(

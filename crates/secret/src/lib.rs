@@ -22,5 +22,5 @@ pub use environment::Environment;
 pub use error::{LookupError, ManagerError};
 pub use reference::is_reference;
 pub use resolve::{Resolved, Unresolved, has_reference};
-pub use secrets::{Options, Secrets};
+pub use secrets::{Known, Options, Secrets};
 pub use slots::{Answer, Used};

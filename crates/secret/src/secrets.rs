@@ -1,7 +1,8 @@
 //! The handle that everything asks.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,6 +10,7 @@ use std::{
 
 use lockgate_client::Client;
 use lockgate_net::{dns::Resolver, tls::ClientTls};
+use serde_json::Value;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -40,6 +42,24 @@ pub struct Options {
     pub neg_ttl: Duration,
     /// `apisix.lru.secret.neg_count`: how many failures that nothing uses are kept.
     pub neg_count: usize,
+    /// Values that serve until they have been looked up anew.
+    pub known: Known,
+}
+
+/// Values of secrets that managers keep, of [`Secrets::known`]: a configuration that is read anew takes them over, so that a
+/// manager that is away just then takes nothing away.
+#[derive(Clone, Default)]
+pub struct Known {
+    values: HashMap<Arc<str>, Value>,
+}
+
+impl fmt::Debug for Known {
+    /// Shows how many there are.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Known")
+            .field("values", &self.values.len())
+            .finish()
+    }
 }
 
 impl Options {
@@ -53,6 +73,7 @@ impl Options {
             count: COUNT,
             neg_ttl: NEG_TTL,
             neg_count: COUNT,
+            known: Known::default(),
         }
     }
 }
@@ -80,6 +101,8 @@ pub(crate) struct State {
     pub(crate) slots: Slots,
     /// By their keys below `secrets/`.
     pub(crate) managers: BTreeMap<Arc<str>, Arc<Manager>>,
+    /// What was known before, until it is asked for.
+    known: Known,
 }
 
 impl Secrets {
@@ -111,6 +134,7 @@ impl Secrets {
                 neg_count: options.neg_count,
             }),
             managers: BTreeMap::new(),
+            known: options.known,
         };
         Self {
             shared: Arc::new(Shared {
@@ -162,8 +186,14 @@ impl Secrets {
     pub fn look_up(&self, text: &str) -> Option<(Answer, Used)> {
         let parsed = Reference::parse(text)?;
         let mut state = self.state();
-        let State { slots, managers } = &mut *state;
-        let found = slots.get(text, Instant::now(), || match &parsed {
+        let State {
+            slots,
+            managers,
+            known,
+        } = &mut *state;
+        let now = Instant::now();
+        let mut is_old = false;
+        let found = slots.get(text, now, || match &parsed {
             Err(malformed) => Answer::Failed(malformed.clone()),
             Ok(Reference::Environment { name, field }) => {
                 match of_environment(&self.shared.with.environment, name, *field) {
@@ -171,14 +201,33 @@ impl Secrets {
                     Err(error) => Answer::Failed(error),
                 }
             }
-            Ok(Reference::Managed { conf, .. }) if managers.contains_key(*conf) => Answer::Pending,
+            Ok(Reference::Managed { conf, .. }) if managers.contains_key(*conf) => {
+                let old = known.values.remove(text);
+                is_old = old.is_some();
+                old.map_or(Answer::Pending, Answer::Found)
+            }
             Ok(Reference::Managed { .. }) => Answer::Failed(LookupError::NoConf(text.into())),
         });
+        if is_old {
+            slots.schedule_at(found.1.reference(), now);
+        }
         drop(state);
-        if found.0 == Answer::Pending {
+        if is_old || found.0 == Answer::Pending {
             self.shared.wake.notify_one();
         }
         Some(found)
+    }
+
+    /// The values that managers keep and something uses, for [`Options::known`].
+    pub fn known(&self) -> Known {
+        let state = self.state();
+        let values = state.slots.values();
+        Known {
+            values: values
+                .filter(|(reference, _)| reference.starts_with("$secret://"))
+                .map(|(reference, value)| (reference.clone(), value.clone()))
+                .collect(),
+        }
     }
 
     /// Waits until answers change; the references whose answers did. One task at a time may wait.

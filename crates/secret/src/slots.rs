@@ -247,6 +247,15 @@ impl Slots {
         std::mem::take(&mut self.changed).into_iter().collect()
     }
 
+    /// Values of the references that are in use.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
+        let used = self.known.iter().filter(|(_, slot)| slot.is_used());
+        used.filter_map(|(reference, slot)| match &slot.answer {
+            Answer::Found(value) => Some((reference, value)),
+            _ => None,
+        })
+    }
+
     /// Whether a reference waits for its first answer.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending > 0
@@ -278,7 +287,8 @@ impl Slots {
         self.changed.insert(reference.clone());
     }
 
-    fn schedule_at(&mut self, reference: &Arc<str>, due: Instant) {
+    /// Has a reference looked up at this time.
+    pub(crate) fn schedule_at(&mut self, reference: &Arc<str>, due: Instant) {
         let Some(slot) = self.known.get_mut(reference) else {
             return;
         };

@@ -13,6 +13,7 @@ mod gateway;
 mod life;
 mod refusals;
 mod reload;
+mod secrets;
 mod slow_origin;
 mod standalone;
 mod support;

@@ -196,3 +196,38 @@ async fn many_references_are_looked_up_side_by_side_within_bounds() {
     let most = at_once.1.load(Ordering::SeqCst);
     assert!((2..=16).contains(&most), "{most} at once");
 }
+
+#[tokio::test]
+async fn what_was_known_serves_a_configuration_that_is_read_anew() {
+    let changing = Changing::start("one");
+    let before = quick();
+    put(&before, "vault/1", &changing.stored("t"));
+    let (_, _used) = before.look_up(KEY).expect("a reference");
+    assert_eq!(change(&before).await, Some(Answer::Found(json!("one"))));
+    changing.say(500, "sealed");
+    let after = secrets(&[], |options| {
+        options.known = before.known();
+        options.neg_ttl = Duration::from_millis(100);
+    });
+    let nobody = after.look_up(KEY).expect("a reference").0;
+    assert!(
+        matches!(nobody, Answer::Failed(_)),
+        "not without its manager"
+    );
+    let after = secrets(&[], |options| {
+        options.known = before.known();
+        options.neg_ttl = Duration::from_millis(100);
+    });
+    put(&after, "vault/1", &changing.stored("t"));
+    let (old, _used) = after.look_up(KEY).expect("a reference");
+    assert_eq!(old, Answer::Found(json!("one")));
+    assert!(!after.is_pending());
+    let seen = changing.vault.requests().len();
+    asked(&changing.vault, seen + 2).await;
+    assert_eq!(
+        after.look_up(KEY).expect("known").0,
+        Answer::Found(json!("one"))
+    );
+    changing.say(200, "two");
+    assert_eq!(change(&after).await, Some(Answer::Found(json!("two"))));
+}
