@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lockgate_store::{
-    BoxFuture, Delete, Entry, Listing, Put, Revision, Store, StoreError, Watch, Written,
+    BoxFuture, Delete, Entry, Listing, Put, Recalled, Revision, Store, StoreError, Watch, Written,
 };
 
 use crate::Status;
@@ -30,6 +30,10 @@ impl Visible {
 impl Store for Visible {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
         self.store.get(key)
+    }
+
+    fn recall(&self, key: &str) -> Recalled {
+        self.store.recall(key)
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>> {

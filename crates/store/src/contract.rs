@@ -96,6 +96,17 @@ pub struct Listing {
     pub entries: Vec<Entry>,
 }
 
+/// What a store knows of a key without asking anybody. It may be old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recalled {
+    /// Nothing: the key has to be read.
+    Unknown,
+    /// It was not there lately.
+    Absent,
+    /// This was there lately.
+    Entry(Entry),
+}
+
 /// One change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -133,6 +144,11 @@ pub trait Watch: Send {
 pub trait Store: Send + Sync + 'static {
     /// Reads one key.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
+
+    /// What is known of a key without a wait: for the precondition of a write, which tells whether it is still so.
+    fn recall(&self, _key: &str) -> Recalled {
+        Recalled::Unknown
+    }
 
     /// Reads all keys that start with `prefix` (`""` for the whole store, `routes/` for one kind).
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>>;

@@ -13,8 +13,8 @@ mod whole;
 
 pub use clock::{Clock, ManualClock, SystemClock, Wake};
 pub use contract::{
-    Author, Batch, BoxFuture, Change, Delete, Entry, Expect, Listing, Put, Revision, Store,
-    StoreError, Watch, Written,
+    Author, Batch, BoxFuture, Change, Delete, Entry, Expect, Listing, Put, Recalled, Revision,
+    Store, StoreError, Watch, Written,
 };
 pub use embedded::{Embedded, EmbeddedOptions, HistoryLimits, HistoryOf, HistoryQuery, Record};
 pub use etcd::{ConnectError, Credentials, Etcd, EtcdOptions};

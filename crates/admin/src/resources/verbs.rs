@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use lockgate_store::{Author, Delete, Entry, Expect, Put, StoreError};
+use lockgate_store::{Author, Delete, Entry, Expect, Put, Recalled, StoreError};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -161,7 +161,7 @@ async fn post(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
         ttl: demand.ttl,
         author: demand.author,
     };
-    write.store(admin, place.key(&id), &value).await
+    Ok(write.store(admin, place.key(&id), &value).await?)
 }
 
 async fn put(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
@@ -176,32 +176,51 @@ async fn put(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
         conf::settle_id(kind.words, id.as_deref(), &mut conf).map_err(Answer::refusal)?;
     }
     conf::refuse_times(&conf).map_err(Answer::refusal)?;
-    let mut value = checked(admin, &place, conf).await?;
+    let value = checked(admin, &place, conf).await?;
     let id = place.id_of(&value);
     let key = place.key(&id);
     owned::check_owner(admin.store(), &place).await?;
-    let previous = admin.store().get(&key).await?;
-    if let (None, Some(owned)) = (&previous, kind.owned) {
-        // What an object of this name left behind is not this one's.
-        owned::remove(admin.store(), &key, owned, &demand.author).await?;
-    }
-    if let Value::Object(fields) = &mut value {
-        if kind.identity == Identity::Path {
-            fields.insert("id".into(), Value::String(id));
-        } else {
-            let previous: Option<Value> =
-                previous.and_then(|entry| serde_json::from_slice(&entry.value).ok());
-            let made = previous.as_ref().and_then(|value| value.get("create_time"));
-            conf::stamp(fields, made, admin.now());
+    // What the store knows already saves a question to it: a write that finds it otherwise is not carried out. What an object inside
+    // another one leaves behind must be known for certain.
+    let mut recalled = match kind.owned {
+        None => admin.store().recall(&key),
+        Some(_) => Recalled::Unknown,
+    };
+    loop {
+        let (previous, expect) = match std::mem::replace(&mut recalled, Recalled::Unknown) {
+            Recalled::Unknown => (admin.store().get(&key).await?, Expect::Any),
+            Recalled::Absent => (None, Expect::Absent),
+            Recalled::Entry(entry) => {
+                let expect = Expect::ModRevision(entry.mod_revision);
+                (Some(entry), expect)
+            }
+        };
+        if let (None, Some(owned)) = (&previous, kind.owned) {
+            // What an object of this name left behind is not this one's.
+            owned::remove(admin.store(), &key, owned, &demand.author).await?;
+        }
+        let mut stored = value.clone();
+        if let Value::Object(fields) = &mut stored {
+            if kind.identity == Identity::Path {
+                fields.insert("id".into(), Value::String(id.clone()));
+            } else {
+                let previous: Option<Value> =
+                    previous.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+                let made = previous.as_ref().and_then(|value| value.get("create_time"));
+                conf::stamp(fields, made, admin.now());
+            }
+        }
+        let write = Write {
+            action: Action::Set,
+            expect,
+            ttl: demand.ttl,
+            author: demand.author.clone(),
+        };
+        match write.store(admin, key.clone(), &stored).await {
+            Err(StoreError::Conflict) if expect != Expect::Any => {}
+            outcome => return Ok(outcome?),
         }
     }
-    let write = Write {
-        action: Action::Set,
-        expect: Expect::Any,
-        ttl: demand.ttl,
-        author: demand.author,
-    };
-    write.store(admin, key, &value).await
 }
 
 async fn patch(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> {
@@ -258,7 +277,7 @@ async fn patch(admin: &Admin, mut demand: Demand<'_>) -> Result<Answer, Answer> 
         ttl: demand.ttl,
         author: demand.author,
     };
-    write.store(admin, key, &value).await
+    Ok(write.store(admin, key, &value).await?)
 }
 
 async fn delete(admin: &Admin, demand: Demand<'_>) -> Result<Answer, Answer> {
@@ -323,7 +342,7 @@ struct Write {
 }
 
 impl Write {
-    async fn store(self, admin: &Admin, key: String, value: &Value) -> Result<Answer, Answer> {
+    async fn store(self, admin: &Admin, key: String, value: &Value) -> Result<Answer, StoreError> {
         let put = Put {
             key: key.clone(),
             value: value.to_string().into_bytes(),

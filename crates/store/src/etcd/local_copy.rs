@@ -21,7 +21,7 @@ use thiserror::Error;
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 use super::limits;
-use crate::{Batch, Change, Entry, Listing, Revision};
+use crate::{Batch, Change, Entry, Listing, Recalled, Revision};
 
 /// Version of the file's layout.
 const FORMAT: u32 = 1;
@@ -129,6 +129,18 @@ impl LocalCopy {
         let listing = state.for_start.take()?;
         state.held = Some(Held::of(&listing));
         Some(listing)
+    }
+
+    /// What is held of a key.
+    pub(super) fn recall(&self, key: &str) -> Recalled {
+        let state = self.shared.lock();
+        match &state.held {
+            None => Recalled::Unknown,
+            Some(held) => match held.entries.get(key) {
+                Some(entry) => Recalled::Entry(entry.clone()),
+                None => Recalled::Absent,
+            },
+        }
     }
 
     /// The revision that is held; 0 where none is.

@@ -36,8 +36,8 @@ pub use options::{Credentials, EtcdOptions};
 
 use self::{cluster::Cluster, failure::Failure, keys::Keys, local_copy::LocalCopy, watch::Watcher};
 use crate::{
-    Author, BoxFuture, Delete, Entry, Expect, Listing, Put, Revision, Store, StoreError, Watch,
-    Written,
+    Author, BoxFuture, Delete, Entry, Expect, Listing, Put, Recalled, Revision, Store, StoreError,
+    Watch, Written,
 };
 
 /// Directories of the reference (`apisix/constants.lua`), below the prefix.
@@ -179,6 +179,11 @@ impl Store for Etcd {
                 .await
                 .map_err(|failure| failure.in_action(format!("reading {key}")))
         })
+    }
+
+    fn recall(&self, key: &str) -> Recalled {
+        let copy = self.source.copy.as_ref();
+        copy.map_or(Recalled::Unknown, |copy| copy.recall(key))
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>> {

@@ -205,6 +205,17 @@ impl Etcd {
         .collect()
     }
 
+    /// How many calls of a method it has answered.
+    pub(super) fn answered(&self, method: &str) -> u64 {
+        let metrics = get(self.address(), "/metrics");
+        let name = format!("grpc_method=\"{method}\"");
+        metrics
+            .lines()
+            .filter(|line| line.starts_with("grpc_server_handled_total") && line.contains(&name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum::<f64>() as u64
+    }
+
     /// Whether this member leads.
     pub(super) fn is_leader(&self) -> bool {
         let status = self.ask("/v3/maintenance/status", &json!({}));

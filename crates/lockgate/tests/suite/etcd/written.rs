@@ -207,3 +207,45 @@ fn writes_what_the_reference_writes() {
         .collect();
     assert_eq!(others, keys.into_iter().collect::<Vec<String>>());
 }
+
+#[test]
+fn a_put_is_one_call_to_etcd() {
+    let etcd = Etcd::start();
+    let node = Node::start(&[&etcd]);
+    node.put("routes/first", r#"{"uri": "/first", "plugins": {}}"#);
+    let before = ["Range", "Txn", "Put"].map(|method| etcd.answered(method));
+    for n in 0..20 {
+        // New ones, and ones that were there.
+        let body = json!({"uri": format!("/{n}"), "plugins": {}}).to_string();
+        node.put(&format!("routes/{}", n % 10), &body);
+    }
+    let after = ["Range", "Txn", "Put"].map(|method| etcd.answered(method));
+    let calls: Vec<u64> = after
+        .iter()
+        .zip(before)
+        .map(|(after, before)| after - before)
+        .collect();
+    assert_eq!(calls, [0, 20, 0]);
+}
+
+#[test]
+fn a_put_keeps_the_time_that_another_writer_has_just_stored() {
+    let etcd = Etcd::start();
+    let node = Node::start(&[&etcd]);
+    for n in 0..50 {
+        let made = 1_600_000_000 + n;
+        let theirs = json!({"id": "1", "uri": "/theirs", "create_time": made, "update_time": made});
+        etcd.put("/apisix/routes/1", &theirs.to_string());
+        node.put("routes/1", r#"{"uri": "/ours", "plugins": {}}"#);
+        let stored = etcd.get("/apisix/routes/1").expect("it is stored");
+        let stored: Value = serde_json::from_str(&stored).expect("JSON");
+        assert_eq!(
+            (&stored["uri"], &stored["create_time"]),
+            (&json!("/ours"), &json!(made))
+        );
+        // Taken away behind its back: it is made anew.
+        etcd.delete("/apisix/routes/1");
+        let answer = node.admin("PUT", "routes/1", r#"{"uri": "/ours", "plugins": {}}"#);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+}
