@@ -1,5 +1,10 @@
 //! The gateway with its configuration in etcd, which these tests start on free loopback ports.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic, and JSON is read by key"
+)]
+
 mod cable;
 mod faults;
 #[path = "../../../../store/tests/suite/etcd/install.rs"]
