@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use lockgate_content::{form, graphql, multipart};
+use lockgate_declare::Document;
 use lockgate_expr::{BodyPath, Expr, JsonPath, Lookup, Template, Value, Variable};
 use lockgate_http::{
     chunked::Decoder,
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     // Reading a whole configuration takes a millisecond.
     target("config_yaml", config_yaml, false, 500),
     target("document", document, false, 500),
+    target("declaration", declaration, false, 5_000),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), is_cut: bool, mutations: usize) -> Target {
@@ -447,4 +449,19 @@ pub fn document(data: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
+}
+
+/// Any bytes as the objects of a gateway in one file: what can be read can be written, and is the same when it is read again.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn declaration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(document) = Document::parse(text) else {
+        return;
+    };
+    let again = document.to_yaml().map(|yaml| Document::parse(&yaml));
+    assert_eq!(again, Ok(Ok(document)));
 }

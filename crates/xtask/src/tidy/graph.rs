@@ -7,6 +7,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("expr", &[]),
     ("content", &[]),
+    ("declare", &[]),
     ("router", &["expr"]),
     ("model", &["schema", "expr"]),
     ("keyring", &[]),
@@ -37,21 +38,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "testkit",
         &[
             "model", "net", "store", "http", "secret", "upstream", "snapshot", "proxy", "router",
-            "expr", "keyring", "content",
+            "expr", "keyring", "content", "declare",
         ],
     ),
     (
         "lockgate",
         &[
             "schema", "expr", "router", "model", "net", "store", "http", "client", "keyring",
-            "secret", "upstream", "snapshot", "proxy", "admin",
+            "secret", "upstream", "snapshot", "proxy", "admin", "declare",
         ],
     ),
     ("xtask", &[]),
 ];
 
 /// Crates that must compile without a runtime.
-const PURE: &[&str] = &["schema", "expr", "content", "router", "model", "keyring"];
+const PURE: &[&str] = &[
+    "schema", "expr", "content", "router", "model", "keyring", "declare",
+];
 
 /// Prefix of the names of our crates.
 const PREFIX: &str = "lockgate-";
