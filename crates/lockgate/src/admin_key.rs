@@ -1,6 +1,6 @@
 //! Makes the keys of the Admin API that a file leaves empty, and keeps them in the file, as the reference does.
 
-use std::{fs, io::Read as _};
+use std::{fs, io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use lockgate_model::boot::{self, AdminRole};
@@ -10,15 +10,31 @@ use crate::configuration::Configuration;
 /// Letters of a key; the reference's (`apisix/core/id.lua`).
 const LETTERS: usize = 32;
 
+/// What became of keys that were missing.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// None was missing.
+    None,
+    /// They were written into the file.
+    Kept,
+    /// They are good for this process alone.
+    Lost {
+        /// Why they could not be written.
+        reason: String,
+        /// The keys.
+        keys: Vec<String>,
+    },
+}
+
 /// Puts a key where a file has an empty one for an administrator.
-pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<()> {
+pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<Made> {
     let config = &mut configuration.boot.config;
     let admin = &mut config.deployment.admin;
     let Some(file) = &configuration.file else {
-        return Ok(());
+        return Ok(Made::None);
     };
     if !config.apisix.enable_admin || !admin.admin_key_required {
-        return Ok(());
+        return Ok(Made::None);
     }
     let mut made = Vec::new();
     for (number, entry) in admin.admin_key.iter_mut().flatten().enumerate() {
@@ -28,23 +44,37 @@ pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<
         }
     }
     if made.is_empty() {
-        return Ok(());
+        return Ok(Made::None);
     }
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let path = file.display();
     let written = match boot::with_admin_keys(&text, &made) {
         Some(text) => fs::write(file, text).map_err(|error| error.to_string()),
         None => Err("its form does not allow it".to_owned()),
     };
-    match written {
-        Ok(()) => {
+    Ok(match written {
+        Ok(()) => Made::Kept,
+        Err(reason) => Made::Lost {
+            reason,
+            keys: made.into_iter().map(|(_, key)| key).collect(),
+        },
+    })
+}
+
+/// As [`make_missing`], and says so in the log; a key that cannot be kept is printed.
+pub(crate) fn make_missing_logged(configuration: &mut Configuration) -> anyhow::Result<()> {
+    let made = make_missing(configuration)?;
+    let path = configuration.file.as_deref().unwrap_or(Path::new(""));
+    let path = path.display();
+    match made {
+        Made::None => {}
+        Made::Kept => {
             tracing::warn!(%path, "deployment.admin.admin_key was empty: a key was made and written into the file");
         }
-        Err(reason) => {
+        Made::Lost { reason, keys } => {
             tracing::warn!(%path, reason, "deployment.admin.admin_key is empty, and the key made for this run cannot be kept in the file: set one");
             // Nobody could use the Admin API otherwise. It is not for the log.
-            for (_, key) in &made {
+            for key in keys {
                 crate::complain(&format!(
                     "lockgate: the Admin API takes this key until the process ends: {key}\n"
                 ));

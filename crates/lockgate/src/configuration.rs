@@ -91,7 +91,7 @@ impl Configuration {
 }
 
 /// A path below a prefix, without a `./` that people would read in every message.
-fn below(prefix: &Path, path: &Path) -> PathBuf {
+pub(crate) fn below(prefix: &Path, path: &Path) -> PathBuf {
     if prefix == Path::new(".") {
         path.to_owned()
     } else {

@@ -9,7 +9,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const SPARE_FILES: u64 = 128;
 
 /// Fewer open files than this make a slow gateway; the reference warns from there on (`apisix/cli/ops.lua`).
-const FEW_FILES: u64 = 1024;
+pub(crate) const FEW_FILES: u64 = 1024;
+
+/// How many files may be open, where that is few.
+pub(crate) fn few_open_files() -> Option<u64> {
+    let current = getrlimit(Resource::Nofile).current;
+    current.filter(|current| *current <= FEW_FILES)
+}
 
 /// Raises the limit of open files to what is configured, or as near as this user may come.
 pub(crate) fn raise_open_files(nginx: &NginxConfig) {

@@ -12,6 +12,7 @@ use crate::{
     config_file,
     configuration::Configuration,
     control_plane::API_LIMIT,
+    detach,
     generation::Generation,
     logs::Logs,
     process::{self, PidFile},
@@ -21,21 +22,33 @@ use crate::{
 /// Threads for everything that is not traffic: both APIs, the watch, compiling, name resolution.
 const CONTROL_THREADS: usize = 2;
 
-/// `lockgate test`: says whether the gateway would start.
+/// `test`: says whether the gateway would start.
 pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
     let configuration = Configuration::read(flags).context("configuration test failed")?;
     config_file::check(&configuration).context("configuration test failed")?;
+    let mut text = warnings(&configuration);
+    text.push_str(
+        "configuration test is successful
+",
+    );
+    Ok(text)
+}
+
+/// The options of a configuration that need a look, one a line.
+pub(crate) fn warnings(configuration: &Configuration) -> String {
     let mut text = String::new();
     for warning in &configuration.boot.warnings {
         let at = configuration.place_of(warning);
         let _infallible = writeln!(text, "{at}: {warning}");
     }
-    text.push_str("configuration test is successful\n");
-    Ok(text)
+    text
 }
 
 /// Runs the gateway until a signal ends it.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
+    if flags.detached {
+        detach::leave_session()?;
+    }
     let configuration = Configuration::read(flags)?;
     let mut logs = Logs::open(&configuration)?;
     let outcome = run_logged(flags, configuration, &mut logs);
@@ -66,7 +79,7 @@ fn prepare(
 ) -> anyhow::Result<(Configuration, Option<Arc<AccessLog>>)> {
     config_file::check(&configuration)?;
     report(&configuration);
-    admin_key::make_missing(&mut configuration)?;
+    admin_key::make_missing_logged(&mut configuration)?;
     process::raise_open_files(&configuration.boot.config.nginx_config);
     let access_log = logs.access(&configuration)?;
     Ok((configuration, access_log))
@@ -116,8 +129,11 @@ async fn serve(
     };
     let pid_file = PidFile::write(pid_path);
     generation.announce("the gateway runs");
-    if has_file {
+    if has_file || flags.detached {
         logs.end_echo();
+    }
+    if flags.detached {
+        detach::report(logs.error_path());
     }
     let gateway = Gateway {
         flags,

@@ -37,7 +37,7 @@ pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Opened
     if config.deployment.provider() == Provider::Etcd {
         return Ok(Opened::Single(Arc::new(etcd(configuration).await?)));
     }
-    let path = configuration.below_prefix("data/store.redb");
+    let path = embedded_path(configuration);
     let embedded = Embedded::open(path, EmbeddedOptions::default())?;
     Ok(Opened::Single(Arc::new(embedded)))
 }
@@ -84,6 +84,16 @@ impl Opened {
             Self::Single(_) | Self::Pushed(_) => Vec::new(),
         }
     }
+}
+
+/// The file of the embedded store.
+pub(crate) fn embedded_path(configuration: &Configuration) -> PathBuf {
+    configuration.below_prefix("data/store.redb")
+}
+
+/// The file with the newest configuration that came from etcd.
+pub(crate) fn local_copy_path(configuration: &Configuration) -> PathBuf {
+    configuration.below_prefix("data/last-known-good.json")
 }
 
 /// All that a store is opened with: two configurations for which it is the same can share one that is open.
@@ -133,7 +143,8 @@ async fn etcd(configuration: &Configuration) -> anyhow::Result<Etcd> {
     Ok(etcd)
 }
 
-fn etcd_options(configuration: &Configuration) -> anyhow::Result<EtcdOptions> {
+/// What a client of etcd is told.
+pub(crate) fn etcd_options(configuration: &Configuration) -> anyhow::Result<EtcdOptions> {
     let etcd = &configuration.boot.config.deployment.etcd;
     let defaults = EtcdOptions::default();
     let is_tls = etcd.host.iter().any(|url| url.starts_with("https:"));
@@ -162,11 +173,12 @@ fn etcd_options(configuration: &Configuration) -> anyhow::Result<EtcdOptions> {
         resync_delay: etcd
             .resync_delay
             .map_or(defaults.resync_delay, |time| time.0),
-        local_copy: Some(configuration.below_prefix("data/last-known-good.json")),
+        local_copy: Some(local_copy_path(configuration)),
     })
 }
 
-fn etcd_tls(configuration: &Configuration) -> anyhow::Result<ClientTls> {
+/// How etcd is spoken to over TLS.
+pub(crate) fn etcd_tls(configuration: &Configuration) -> anyhow::Result<ClientTls> {
     let tls = &configuration.boot.config.deployment.etcd.tls;
     // Relative to the current directory, as the reference takes them.
     let read = |path: &str, option: &str| {

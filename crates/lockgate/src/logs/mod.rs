@@ -5,7 +5,7 @@ mod line;
 mod syslog;
 mod writer;
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use lockgate_model::boot;
@@ -72,6 +72,14 @@ impl Logs {
         }
         self.error
             .set_level(configuration.boot.config.nginx_config.error_log_level);
+    }
+
+    /// The file of errors, where they have one.
+    pub(crate) fn error_path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(path) => Some(path),
+            Target::Stderr => None,
+        }
     }
 
     /// Writes errors to their file alone from here on.

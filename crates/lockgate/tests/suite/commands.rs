@@ -29,7 +29,8 @@ fn prints_help_and_ends_well() {
 fn refuses_a_command_that_it_does_not_know() {
     let output = output(["begin"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("begin") && output.stdout.is_empty());
+    assert_eq!(text(&output.stderr), "invalid argument: begin\n");
+    assert!(text(&output.stdout).contains("Usage: lockgate "));
 }
 
 #[test]

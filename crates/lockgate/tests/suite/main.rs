@@ -6,6 +6,7 @@
 )]
 
 mod apis;
+mod background;
 mod commands;
 mod echo;
 mod etcd;

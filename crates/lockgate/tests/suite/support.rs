@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -39,12 +40,23 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Ports that are free, at least until somebody else takes one.
+/// Ports that are free, at least until somebody else takes one. They lie below those that the system takes for connections
+/// (`ip_local_port_range`), and no two calls in this process give the same.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    // All at once, or the same would be free twice.
-    let held: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("free port"));
-    held.map(|listener| listener.local_addr().expect("bound").port())
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Test processes that run at the same time begin elsewhere.
+    let begin = std::process::id().wrapping_mul(331);
+    std::array::from_fn(|_| {
+        let ports = std::iter::repeat_with(|| {
+            let offset = begin.wrapping_add(TAKEN.fetch_add(1, Relaxed)) % COUNT;
+            u16::try_from(FIRST + offset).expect("below 32 768")
+        });
+        let mut tried = ports.take(COUNT as usize);
+        let free = tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        free.expect("free port")
+    })
 }
 
 /// Writes a file below a directory, with its own directories.

@@ -7,6 +7,7 @@
 
 mod cable;
 mod faults;
+mod init;
 #[path = "../../../../store/tests/suite/etcd/install.rs"]
 mod install;
 mod life;

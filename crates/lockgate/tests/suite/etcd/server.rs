@@ -147,7 +147,7 @@ impl Etcd {
     }
 
     /// Asks through the JSON interface, as the reference does.
-    fn ask(&self, path: &str, question: &Value) -> Value {
+    pub(super) fn ask(&self, path: &str, question: &Value) -> Value {
         let question = question.to_string();
         let length = question.len();
         let answer = exchange(

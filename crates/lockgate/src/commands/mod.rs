@@ -1,0 +1,36 @@
+//! The commands.
+
+mod init;
+mod init_etcd;
+mod launch;
+mod lifecycle;
+mod running;
+
+use crate::{
+    cli::{self, Command, Flags},
+    configuration::Configuration,
+    echo, run, say, version,
+};
+
+/// Does what is asked for.
+pub(crate) fn obey(flags: &Flags) -> anyhow::Result<()> {
+    match &flags.command {
+        None if flags.name == cli::Name::Apisix && !flags.detached => say(&flags.name.help()),
+        None => run::run(flags)?,
+        Some(Command::Help) => say(&flags.name.help()),
+        Some(Command::Version) => say(&version::text(flags.name)),
+        Some(Command::Init) => init::command(&lifecycle::with_started(flags))?,
+        Some(Command::InitEtcd(options)) => {
+            let configuration = Configuration::read(&lifecycle::with_started(flags))?;
+            init_etcd::init(&configuration, options.verbose)?;
+        }
+        Some(Command::Start(options)) => lifecycle::start(flags, options.verbose)?,
+        Some(Command::Stop) => lifecycle::stop(flags)?,
+        Some(Command::Quit) => lifecycle::quit(flags)?,
+        Some(Command::Restart) => lifecycle::restart(flags)?,
+        Some(Command::Reload) => lifecycle::reload(flags)?,
+        Some(Command::Test) => say(&run::test(&lifecycle::with_started(flags))?),
+        Some(Command::Echo(options)) => echo::run(options)?,
+    }
+    Ok(())
+}
