@@ -12,6 +12,8 @@ use clap::{
 };
 
 /// An API gateway compatible with Apache APISIX.
+///
+/// Exit codes: 0 done, 1 not done, or with differences (diff), 2 not compared (diff).
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "lockgate",
@@ -67,6 +69,14 @@ pub(crate) enum Command {
     Test,
     /// Print the version
     Version,
+    /// Write all objects of the running gateway into a file
+    Export(Export),
+    /// Make and replace the objects of a file
+    Import(Import),
+    /// Say what `apply` would do
+    Diff(Diff),
+    /// Make the gateway have the objects of a file and no others
+    Apply(Apply),
     /// Run a small origin that answers every request with what it saw, as JSON
     Echo(Echo),
 }
@@ -76,6 +86,94 @@ pub(crate) struct Verbose {
     /// Say more of etcd
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+/// How the Admin API is reached.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Access {
+    /// URL of the Admin API
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The Admin API [default: LOCKGATE_ADMIN_URL, or as the configuration has it]"
+    )]
+    pub(crate) admin_url: Option<String>,
+    /// Its key
+    #[arg(
+        long,
+        value_name = "KEY",
+        help = "Its key [default: LOCKGATE_ADMIN_KEY, or as the configuration has it]"
+    )]
+    pub(crate) admin_key: Option<String>,
+    /// Certificate authorities that its certificate is checked against [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_ca: Option<PathBuf>,
+    /// A certificate to show to it
+    #[arg(long, value_name = "FILE", requires = "admin_cert_key")]
+    pub(crate) admin_cert: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "admin_cert")]
+    pub(crate) admin_cert_key: Option<PathBuf>,
+    /// Do not check its certificate
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// Which objects are meant; without any of it, all.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selection {
+    /// Only objects of these kinds, such as routes,services
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub(crate) only_kinds: Vec<String>,
+    /// Only objects with this label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Export {
+    /// Where to; JSON where it ends with .json [default: YAML to the standard output stream]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Import {
+    /// YAML or JSON; - for the standard input stream
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Diff {
+    /// YAML or JSON; - for the standard input stream
+    pub(crate) file: PathBuf,
+    /// Show values, of which some may be secret
+    #[arg(long)]
+    pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Apply {
+    /// YAML or JSON; - for the standard input stream
+    pub(crate) file: PathBuf,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -187,11 +285,13 @@ mod tests {
             "lockgate version",
             "apisix start -c x.yaml -v",
             "apisix init_etcd",
+            "lockgate apply a.yaml --dry-run --only-kinds routes,services --label a=b",
+            "lockgate export",
         ] {
             assert!(matches!(parse(line), Parsed::Flags(_)), "{line}");
         }
         assert!(matches!(parse("lockgate --help"), Parsed::Text(_)));
-        for line in ["lockgate stop now", "lockgate --nothing"] {
+        for line in ["lockgate import", "lockgate stop now", "lockgate --nothing"] {
             assert!(matches!(parse(line), Parsed::Wrong(_)), "{line}");
         }
     }

@@ -25,10 +25,14 @@ mod wiring;
 
 use std::{io::Write as _, process::ExitCode};
 
-use cli::Parsed;
+use cli::{Command, Parsed};
+use commands::Outcome;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What `diff` ends with when nothing could be compared; 1 is for differences.
+const NOT_COMPARED: u8 = 2;
 
 fn main() -> ExitCode {
     let flags = match cli::parse(std::env::args_os()) {
@@ -48,10 +52,14 @@ fn main() -> ExitCode {
         }
     };
     match commands::obey(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Differs) => ExitCode::FAILURE,
         Err(error) => {
             complain(&format!("lockgate: {error:#}\n"));
-            ExitCode::FAILURE
+            match flags.command {
+                Some(Command::Diff(_)) => ExitCode::from(NOT_COMPARED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod declarative;
 mod init;
 mod init_etcd;
 mod launch;
@@ -12,8 +13,17 @@ use crate::{
     echo, run, say, version,
 };
 
+/// How a command that did what it was asked ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Well.
+    Done,
+    /// There are differences, which is what was asked.
+    Differs,
+}
+
 /// Does what is asked for.
-pub(crate) fn obey(flags: &Flags) -> anyhow::Result<()> {
+pub(crate) fn obey(flags: &Flags) -> anyhow::Result<Outcome> {
     match &flags.command {
         None if flags.name == cli::Name::Apisix && !flags.detached => say(&flags.name.help()),
         None => run::run(flags)?,
@@ -30,7 +40,11 @@ pub(crate) fn obey(flags: &Flags) -> anyhow::Result<()> {
         Some(Command::Restart) => lifecycle::restart(flags)?,
         Some(Command::Reload) => lifecycle::reload(flags)?,
         Some(Command::Test) => say(&run::test(&lifecycle::with_started(flags))?),
+        Some(Command::Export(options)) => return declarative::export(flags, options),
+        Some(Command::Import(options)) => return declarative::import(flags, options),
+        Some(Command::Diff(options)) => return declarative::diff(flags, options),
+        Some(Command::Apply(options)) => return declarative::apply(flags, options),
         Some(Command::Echo(options)) => echo::run(options)?,
     }
-    Ok(())
+    Ok(Outcome::Done)
 }

@@ -8,6 +8,7 @@
 mod apis;
 mod background;
 mod commands;
+mod declarative;
 mod echo;
 mod etcd;
 mod gateway;
