@@ -77,6 +77,10 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Make the gateway have the objects of a file and no others
     Apply(Apply),
+    /// Copy the embedded store into a file
+    Backup(StoreCopy),
+    /// Put a copy in the place of the embedded store
+    Restore(StoreCopy),
     /// Run a small origin that answers every request with what it saw, as JSON
     Echo(Echo),
 }
@@ -174,6 +178,12 @@ pub(crate) struct Apply {
     pub(crate) access: Access,
     #[command(flatten)]
     pub(crate) selection: Selection,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StoreCopy {
+    /// The copy
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,6 +6,7 @@ mod init_etcd;
 mod launch;
 mod lifecycle;
 mod running;
+mod store_copy;
 
 use crate::{
     cli::{self, Command, Flags},
@@ -44,6 +45,8 @@ pub(crate) fn obey(flags: &Flags) -> anyhow::Result<Outcome> {
         Some(Command::Import(options)) => return declarative::import(flags, options),
         Some(Command::Diff(options)) => return declarative::diff(flags, options),
         Some(Command::Apply(options)) => return declarative::apply(flags, options),
+        Some(Command::Backup(options)) => store_copy::backup(flags, &options.file)?,
+        Some(Command::Restore(options)) => store_copy::restore(flags, &options.file)?,
         Some(Command::Echo(options)) => echo::run(options)?,
     }
     Ok(Outcome::Done)

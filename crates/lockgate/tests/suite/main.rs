@@ -18,5 +18,6 @@ mod reload;
 mod secrets;
 mod slow_origin;
 mod standalone;
+mod store_copy;
 mod support;
 mod without_file;
