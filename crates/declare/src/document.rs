@@ -102,9 +102,13 @@ impl Document {
             },
             with_snippet: false,
         };
-        let read: Option<Value> = if text.trim_start().starts_with('{') {
-            let read = serde_json::from_str(text);
-            read.map_err(|error| DocumentError::Unreadable(error.to_string()))?
+        // JSON is read as such, for its reader is the faster one; what only begins like it may still be YAML.
+        let json = text
+            .trim_start()
+            .starts_with('{')
+            .then(|| serde_json::from_str(text));
+        let read: Option<Value> = if let Some(Ok(read)) = json {
+            read
         } else {
             let read = serde_saphyr::from_str_with_options(text, options);
             read.map_err(|error| DocumentError::Unreadable(error.to_string()))?
