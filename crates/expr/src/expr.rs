@@ -136,20 +136,6 @@ impl Expr {
     pub fn eval<L: Lookup + ?Sized>(&self, lookup: &L) -> bool {
         self.root.as_ref().is_none_or(|root| root.eval(lookup))
     }
-
-    /// Calls `visit` with the variable of every comparison, in order.
-    pub fn visit_variables(&self, visit: &mut dyn FnMut(&Variable)) {
-        if let Some(root) = &self.root {
-            root.visit_variables(visit);
-        }
-    }
-
-    /// Whether a value of this expression can only be known once the body of the request has been read.
-    pub fn needs_body(&self) -> bool {
-        let mut needs_body = false;
-        self.visit_variables(&mut |variable| needs_body |= variable.needs_body());
-        needs_body
-    }
 }
 
 impl Group {
@@ -159,15 +145,6 @@ impl Group {
             Join::Any => self.nodes.iter().any(|node| node.eval(lookup)),
         };
         holds != self.negated
-    }
-
-    fn visit_variables(&self, visit: &mut dyn FnMut(&Variable)) {
-        for node in &self.nodes {
-            match node {
-                Node::Group(group) => group.visit_variables(visit),
-                Node::Comparison(comparison) => visit(&comparison.variable),
-            }
-        }
     }
 }
 

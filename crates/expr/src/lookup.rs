@@ -1,7 +1,6 @@
 //! Where values come from, and what kinds of value there are.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use serde_json::Value as Json;
 
@@ -15,6 +14,12 @@ pub trait Lookup {
     /// The value with its kind. Only variables that are not text, such as `graphql_root_fields` and JSON body paths, need more than the default.
     fn value<'a>(&'a self, variable: &Variable) -> Option<Value<'a>> {
         self.lookup(variable).map(Value::Text)
+    }
+
+    /// Appends the value where it is made for whoever asks, such as a number or a time, and has no character that a log escapes; says
+    /// whether it did. Any other value, and none, is left to [`Self::lookup`].
+    fn append(&self, _variable: &Variable, _out: &mut Vec<u8>) -> bool {
+        false
     }
 }
 
@@ -70,8 +75,33 @@ impl Value<'_> {
 }
 
 fn write_number(number: f64, out: &mut Vec<u8>) {
-    // Writing into a Vec cannot fail.
-    let _ = write!(out, "{number}");
+    out.extend_from_slice(number_text(number).as_bytes());
+}
+
+/// A number as Lua's `tostring` writes it: `%.14g` of C.
+pub(crate) fn number_text(number: f64) -> String {
+    const DIGITS: i32 = 14;
+    if !number.is_finite() {
+        let sign = if number.is_sign_negative() { "-" } else { "" };
+        let name = if number.is_nan() { "nan" } else { "inf" };
+        return format!("{sign}{name}");
+    }
+    let scientific = format!("{number:.13e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |text: &str| {
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    if !(-4..DIGITS).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trim(mantissa), exponent.abs());
+    }
+    let decimals = usize::try_from(DIGITS - 1 - exponent).unwrap_or(0);
+    trim(&format!("{number:.decimals$}"))
 }
 
 /// A number as Lua's `tonumber` reads it (`lj_strscan.c`): white space around, sign, decimal with exponent, `0x` with fraction and binary
@@ -168,6 +198,18 @@ mod tests {
             assert_eq!(out, expected.as_bytes());
         };
         check(&Value::Number(5.0), "5");
+        check(&Value::Number(-0.1), "-0.1");
+        check(&Value::Number(0.1 + 0.2), "0.3");
+        check(&Value::Number(99_999_999_999_999.0), "99999999999999");
+        check(&Value::Number(1e14), "1e+14");
+        check(
+            &Value::Number(123_456_789_012_345_680.0),
+            "1.2345678901235e+17",
+        );
+        check(&Value::Number(0.0001), "0.0001");
+        check(&Value::Number(0.000_012_5), "1.25e-05");
+        check(&Value::Number(1e300), "1e+300");
+        check(&Value::Number(f64::NEG_INFINITY), "-inf");
         check(&Value::Number(0.25), "0.25");
         check(&Value::Bool(true), "true");
         check(&Value::Text(Cow::Borrowed(b"x")), "x");

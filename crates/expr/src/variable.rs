@@ -387,18 +387,6 @@ impl Variable {
         }
         Self::Unknown(name.into())
     }
-
-    /// Whether asking for the value makes the reference read the body of the request. `request_body` only tells what was read anyway.
-    pub fn needs_body(&self) -> bool {
-        matches!(
-            self,
-            Self::PostArg(_)
-                | Self::PostPath(_)
-                | Self::GraphqlName
-                | Self::GraphqlOperation
-                | Self::GraphqlRootFields
-        )
-    }
 }
 
 impl fmt::Display for Variable {
@@ -456,15 +444,5 @@ mod tests {
         );
         assert_eq!(Variable::parse("arg_Foo").to_string(), "arg_Foo");
         assert_eq!(Variable::parse("query_string").to_string(), "args");
-    }
-
-    #[test]
-    fn body_variables_are_known() {
-        for name in ["post_arg_a", "post_arg.a", "graphql_name"] {
-            assert!(Variable::parse(name).needs_body(), "{name}");
-        }
-        for name in ["arg_a", "http_a", "uri", "request_body"] {
-            assert!(!Variable::parse(name).needs_body(), "{name}");
-        }
     }
 }

@@ -147,10 +147,6 @@ impl<T> Route<T> {
         })
     }
 
-    pub(crate) fn needs_body(&self) -> bool {
-        self.vars.as_ref().is_some_and(|vars| vars.needs_body())
-    }
-
     /// Whether the conditions hold that are neither host nor key of the path. `rule` is one of this route's paths; fills in `params`.
     pub(crate) fn accepts<R: Request + ?Sized>(
         &self,

@@ -39,8 +39,6 @@ pub struct Routes<T> {
     /// Of routes without hosts; in the other modes, of all.
     pub(crate) any_host: Paths<T>,
     pub(crate) len: usize,
-    /// How many routes have conditions on the body.
-    pub(crate) body_readers: usize,
 }
 
 /// Routes by path.
@@ -139,7 +137,6 @@ impl<T> Routes<T> {
             hosts: Hosts::default(),
             any_host: Paths::default(),
             len: 0,
-            body_readers: 0,
         }
     }
 
@@ -151,11 +148,6 @@ impl<T> Routes<T> {
     /// Whether there is no route.
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// Whether some route can only be told from others once the body of the request has been read.
-    pub fn needs_body(&self) -> bool {
-        self.body_readers > 0
     }
 
     /// The route of a request, or nothing. `params` gets the parameters of its path.
@@ -246,7 +238,6 @@ impl<T> Clone for Routes<T> {
             hosts: self.hosts.clone(),
             any_host: self.any_host.clone(),
             len: self.len,
-            body_readers: self.body_readers,
         }
     }
 }

@@ -79,7 +79,6 @@ impl<T> Table<T> {
 
     fn link(&mut self, route: &Arc<Route<T>>) {
         self.routes.len += 1;
-        self.routes.body_readers += usize::from(route.needs_body());
         if self.routes.mode == Mode::HostUri && !route.hosts.is_empty() {
             self.routes.hosts.insert(route);
         } else {
@@ -89,7 +88,6 @@ impl<T> Table<T> {
 
     fn unlink(&mut self, route: &Arc<Route<T>>) {
         self.routes.len -= 1;
-        self.routes.body_readers -= usize::from(route.needs_body());
         if self.routes.mode == Mode::HostUri && !route.hosts.is_empty() {
             self.routes.hosts.remove(route);
         } else {

@@ -436,24 +436,6 @@ fn errors_are_worded_as_the_reference_words_them() {
     );
 }
 
-#[test]
-fn body_variables_are_found_at_any_depth() {
-    assert!(
-        Expr::compile(&json!([[
-            "OR",
-            ["arg_a", "==", "1"],
-            ["post_arg.model", "==", "x"]
-        ]]))
-        .unwrap()
-        .needs_body()
-    );
-    assert!(
-        !Expr::compile(&json!([["arg_a", "==", "1"]]))
-            .unwrap()
-            .needs_body()
-    );
-}
-
 fn any_json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(json!(null)),

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
-use crate::lookup::parse_number;
+use crate::lookup::{number_text, parse_number};
 
 /// A parsed expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,7 +203,7 @@ impl Term<'_> {
     fn text(&self) -> String {
         match self {
             Self::Text(text) => (*text).to_owned(),
-            Self::Number(number) => number.to_string(),
+            Self::Number(number) => number_text(*number),
             Self::Bool(value) => value.to_string(),
             Self::Container => String::new(),
         }

@@ -568,16 +568,3 @@ fn a_route_in_error_leaves_the_table_alone() {
     );
     assert_eq!(find(&table, &get("/aa")), Some(1));
 }
-
-#[test]
-fn routes_on_the_body_are_counted() {
-    let mut table = table(Mode::HostUri, &[route(1, "/aa")]);
-    assert!(!table.routes().needs_body());
-    table
-        .insert(route(1, "/aa").vars(json!([["post_arg.model", "==", "x"]])))
-        .expect("well-formed");
-    assert!(table.routes().needs_body());
-    table.remove("1");
-    assert!(!table.routes().needs_body());
-    assert!(table.routes().is_empty());
-}
