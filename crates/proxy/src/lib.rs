@@ -18,6 +18,7 @@ mod limits;
 mod normalize;
 mod options;
 mod proxied;
+mod quiet;
 mod real_ip;
 mod reply;
 mod request;

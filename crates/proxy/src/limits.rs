@@ -30,8 +30,8 @@ pub(crate) const HAND_OVER: Duration = Duration::from_secs(1);
 /// Pause between two looks at whether all connections of a worker that drains have ended.
 pub(crate) const DRAIN_POLL: Duration = Duration::from_millis(20);
 
-/// Least time between two lines of a worker's log about connections without a PROXY protocol header.
-pub(crate) const REFUSAL_LOG: Duration = Duration::from_secs(1);
+/// Least time between two lines of a worker's log about the same thing that any client can cause.
+pub(crate) const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Idle exchanges a worker keeps for reuse.
 pub(crate) const EXCHANGES: usize = 256;

@@ -2,7 +2,7 @@
 //!
 //! The header comes first or the connection ends. It must be whole within `client_header_timeout`, as nginx has it.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use lockgate_net::{
     buffer::Buffer,
@@ -12,16 +12,8 @@ use lockgate_net::{
 use crate::{
     client::{self, Client},
     io::{Bytes, IoFailure, Size, read},
-    limits,
     worker::Worker,
 };
-
-/// Connections of a worker that were closed for their header, and when one was last logged.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals {
-    logged: Cell<Option<u64>>,
-    silent: Cell<u64>,
-}
 
 /// Why a connection has no header.
 enum Failure {
@@ -106,16 +98,12 @@ async fn read_header(
 /// Notes a connection that is closed for its header. Anybody who reaches the port can cause this: some are logged, the others
 /// counted.
 fn refuse(worker: &Worker, client: &Client, failure: &Failure) {
-    let refusals = &worker.refusals;
-    let now = worker.clock.tick();
-    let pause = limits::REFUSAL_LOG.as_micros() as u64;
-    let is_soon = refusals.logged.get().is_some_and(|last| now < last + pause);
-    if is_soon || worker.is_draining() {
-        refusals.silent.set(refusals.silent.get() + 1);
+    if worker.is_draining() {
         return;
     }
-    refusals.logged.set(Some(now));
-    let silent = refusals.silent.take();
+    let Some(silent) = worker.refused_headers.lets_through(worker.clock.tick()) else {
+        return;
+    };
     let client = client.peer;
     match failure {
         Failure::Malformed(error) => {

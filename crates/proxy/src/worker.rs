@@ -31,6 +31,7 @@ use crate::{
     limits,
     options::Options,
     proxied,
+    quiet::Quiet,
     serving::Serving,
     stats::Stats,
 };
@@ -93,7 +94,10 @@ pub(crate) struct Worker {
     pub(crate) access_log: Option<crate::access_log::Writer>,
     logs_request_body: bool,
     logs_node_name: bool,
-    pub(crate) refusals: proxied::Refusals,
+    /// Connections that were closed for their PROXY protocol header.
+    pub(crate) refused_headers: Quiet,
+    /// Bodies that a route asked for and that were too large to look into.
+    pub(crate) large_bodies: Quiet,
     #[expect(
         clippy::vec_box,
         reason = "exchanges are large and move between the pool and tasks"
@@ -245,7 +249,8 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
             date: Date::default(),
             stats: start.stats,
             access_log: start.access_log,
-            refusals: proxied::Refusals::default(),
+            refused_headers: Quiet::default(),
+            large_bodies: Quiet::default(),
             exchanges: RefCell::default(),
             snapshot: RefCell::new((version, snapshot)),
             kept: Cell::new(Kept::Yes),

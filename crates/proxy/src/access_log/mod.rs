@@ -166,9 +166,12 @@ impl Writer {
         for part in self.format.parts() {
             match part {
                 Part::Literal(text) => buffer.extend_from_slice(text.as_bytes()),
-                Part::Variable { variable, .. } => self
-                    .escape
-                    .write(facts.lookup(variable).as_deref(), &mut buffer),
+                Part::Variable { variable, .. } => {
+                    if !facts.append(variable, &mut buffer) {
+                        self.escape
+                            .write(facts.lookup(variable).as_deref(), &mut buffer);
+                    }
+                }
             }
         }
         buffer.push(b'\n');

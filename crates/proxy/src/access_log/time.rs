@@ -10,16 +10,16 @@ thread_local! {
 }
 
 /// `$time_local`: `23/Nov/2026:20:00:00 +0000`.
-pub(crate) fn local(unix: Duration) -> String {
-    with(unix, |last| last.1.clone())
+pub(crate) fn local(unix: Duration, out: &mut Vec<u8>) {
+    with(unix, |last| out.extend_from_slice(last.1.as_bytes()));
 }
 
 /// `$time_iso8601`: `2026-11-23T20:00:00+00:00`.
-pub(crate) fn iso8601(unix: Duration) -> String {
-    with(unix, |last| last.2.clone())
+pub(crate) fn iso8601(unix: Duration, out: &mut Vec<u8>) {
+    with(unix, |last| out.extend_from_slice(last.2.as_bytes()));
 }
 
-fn with(unix: Duration, read: impl FnOnce(&(u64, String, String)) -> String) -> String {
+fn with(unix: Duration, read: impl FnOnce(&(u64, String, String))) {
     LAST.with_borrow_mut(|last| {
         if last.0 != unix.as_secs() || last.1.is_empty() {
             let at = Timestamp::from_second(unix.as_secs().cast_signed())
@@ -27,8 +27,8 @@ fn with(unix: Duration, read: impl FnOnce(&(u64, String, String)) -> String) -> 
             let zoned = at.to_zoned_datetime(TimeZone::system());
             *last = (unix.as_secs(), in_log(&zoned), in_iso(&zoned));
         }
-        read(last)
-    })
+        read(last);
+    });
 }
 
 fn in_log(at: &ZonedDateTime) -> String {

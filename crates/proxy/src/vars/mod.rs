@@ -1,6 +1,6 @@
 //! The values of variables in a request (nginx's, and the reference's `apisix/core/ctx.lua`).
 //!
-//! `body.rs` has those that look into the body, `text.rs` how values are found in texts and written.
+//! `body.rs` has those that look into the body, `plain.rs` those that are numbers, times or addresses, `text.rs` how values are found in texts.
 
 #![expect(
     clippy::unnecessary_wraps,
@@ -8,14 +8,10 @@
 )]
 
 mod body;
+mod plain;
 mod text;
 
-use std::{
-    borrow::Cow,
-    cell::Cell,
-    fmt::Write as _,
-    net::{IpAddr, SocketAddr},
-};
+use std::{borrow::Cow, cell::Cell, net::IpAddr};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lockgate_expr::{Lookup, Value as Kinded, Variable};
@@ -28,18 +24,16 @@ use lockgate_snapshot::{Route, Target};
 use lockgate_upstream::PassHost;
 
 use crate::{
-    access_log::time,
-    client::Client,
-    exchange::{Attempt, Exchange},
-    forwarded, head,
-    request::Matched,
-    worker::Worker,
+    client::Client, exchange::Exchange, forwarded, head, request::Matched, worker::Worker,
 };
 
 pub(crate) use body::Told;
-use text::{bytes, filled, header, number, owned, seconds, text, write_time};
+use text::{bytes, filled, header, number, text};
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
+
+/// Room for a value that is made when it is asked for; most take less.
+const PLAIN_BYTES: usize = 32;
 
 /// Who asks for values. Some have one meaning for routes and plugins, and another in nginx's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,27 +128,6 @@ impl<'a> Facts<'a> {
     /// The last reading of the clock that belongs to the request.
     fn now(&self) -> u64 {
         self.worker.clock.recent().max(self.exchange.ended)
-    }
-
-    /// One text per attempt, as nginx lists them: `a, b`.
-    fn per_attempt(&self, write: impl Fn(&Attempt, &mut String)) -> Value<'_> {
-        if self.exchange.attempts.is_empty() {
-            return None;
-        }
-        let mut text = String::new();
-        for (place, attempt) in self.exchange.attempts.iter().enumerate() {
-            if place > 0 {
-                text.push_str(", ");
-            }
-            write(attempt, &mut text);
-        }
-        owned(text)
-    }
-
-    fn count_per_attempt(&self, count: impl Fn(&Attempt) -> u64) -> Value<'_> {
-        self.per_attempt(|attempt, out| {
-            let _infallible = write!(out, "{}", count(attempt));
-        })
     }
 
     /// The path: in nginx's log its own, else the one that options took something from.
@@ -324,13 +297,6 @@ impl<'a> Facts<'a> {
             .map(Cow::Borrowed)
     }
 
-    fn proxied(
-        &self,
-        address: impl Fn(&lockgate_net::proxy_protocol::Proxied) -> SocketAddr,
-    ) -> Option<SocketAddr> {
-        self.client.proxied.as_ref().map(address)
-    }
-
     /// Address of the client as bytes of the network.
     fn binary_remote(&self) -> Value<'_> {
         Some(Cow::Owned(match self.remote() {
@@ -363,33 +329,12 @@ impl Lookup for Facts<'_> {
             Variable::ServerName => bytes(b"_"),
             Variable::Hostname => bytes(crate::access_log::hostname().as_bytes()),
             Variable::Scheme => bytes(b"http"),
-            Variable::ServerAddr => owned(client.local.ip().to_canonical().to_string()),
-            Variable::ServerPort => number(u64::from(client.local.port())),
             Variable::ServerProtocol => bytes(request.version().name().as_bytes()),
             Variable::RemoteAddr if self.remote() == client.peer.ip() => {
                 bytes(client.address.as_bytes())
             }
-            Variable::RemoteAddr => owned(self.remote().to_string()),
             Variable::BinaryRemoteAddr => self.binary_remote(),
-            Variable::RemotePort if exchange.remote.is_none() => {
-                number(u64::from(client.peer.port()))
-            }
-            Variable::RemotePort if exchange.remote_port == 0 => bytes(b""),
-            Variable::RemotePort => number(u64::from(exchange.remote_port)),
             Variable::RealipRemoteAddr => bytes(client.address.as_bytes()),
-            Variable::RealipRemotePort => number(u64::from(client.peer.port())),
-            Variable::ProxyProtocolAddr => {
-                owned(self.proxied(|proxied| proxied.source)?.ip().to_string())
-            }
-            Variable::ProxyProtocolPort => {
-                number(u64::from(self.proxied(|proxied| proxied.source)?.port()))
-            }
-            Variable::ProxyProtocolServerAddr => {
-                owned(self.proxied(|proxied| proxied.destination)?.ip().to_string())
-            }
-            Variable::ProxyProtocolServerPort => {
-                number(u64::from(self.proxied(|proxied| proxied.destination)?.port()))
-            }
             Variable::ProxyAddXForwardedFor => {
                 let mut value = Vec::new();
                 head::write_forwarded_for(self.worker, client, exchange, &mut value);
@@ -397,7 +342,7 @@ impl Lookup for Facts<'_> {
             }
             Variable::ProxyHost => bytes(b"apisix_backend"),
             Variable::ProxyPort => bytes(b"80"),
-            Variable::VarXForwardedHost => bytes(request.authority()),
+            Variable::VarXForwardedHost => filled(request.authority()).or(bytes(b"_")),
             Variable::VarXForwardedPort => {
                 match crate::exchange::port_of(request.authority()) {
                     Some(port) => bytes(port),
@@ -407,53 +352,13 @@ impl Lookup for Facts<'_> {
             Variable::RemoteUser => self.basic_user(),
             Variable::Request | Variable::RequestLine => bytes(request.line()),
             Variable::RequestMethod => filled(request.method_name()),
-            Variable::RequestTime => seconds(self.now().saturating_sub(exchange.began)),
-            Variable::RequestLength => number(request.len() as u64 + exchange.upload.received()),
-            Variable::RequestId | Variable::ApisixRequestId => {
-                owned(format!("{:032x}", self.worker.request_id(&exchange.id)))
-            }
             Variable::RequestBody => self.request_body(),
             Variable::RequestType => bytes(b"traditional_http"),
             Variable::RequestCompletion => bytes(if exchange.status == 499 { b"" } else { b"OK" }),
             Variable::ContentType => header(&request.headers, "content-type"),
             Variable::ContentLength => header(&request.headers, "content-length"),
-            Variable::Status if exchange.status > 0 => number(u64::from(exchange.status)),
-            Variable::BytesSent => number(exchange.bytes_sent),
-            Variable::BodyBytesSent => number(exchange.body_bytes_sent),
-            Variable::Connection => number(client.number),
-            Variable::ConnectionRequests => number(client.requests.get()),
-            Variable::ConnectionTime => seconds(self.now().saturating_sub(client.accepted)),
             Variable::Pipe => bytes(b"."),
-            Variable::Msec => {
-                let wall = self.wall();
-                owned(format!("{}.{:03}", wall.as_secs(), wall.subsec_millis()))
-            }
-            Variable::TimeLocal => owned(time::local(self.wall())),
-            Variable::TimeIso8601 => owned(time::iso8601(self.wall())),
             Variable::NginxVersion => bytes(b"1.29.2"),
-            Variable::Pid => number(u64::from(std::process::id())),
-            Variable::UpstreamAddr => self.per_attempt(|attempt, out| {
-                let _infallible = write!(out, "{}", attempt.address);
-            }),
-            Variable::UpstreamStatus => self.per_attempt(|attempt, out| {
-                let _infallible = match attempt.status {
-                    0 => out.write_str("-"),
-                    status => write!(out, "{status}"),
-                };
-            }),
-            Variable::UpstreamResponseTime | Variable::ApisixUpstreamResponseTime => {
-                self.per_attempt(|attempt, out| write_time(attempt.response_us, out))
-            }
-            Variable::UpstreamHeaderTime => {
-                self.per_attempt(|attempt, out| write_time(attempt.header_us, out))
-            }
-            // A kept connection took no time to make.
-            Variable::UpstreamConnectTime => self.per_attempt(|attempt, out| {
-                write_time(attempt.connect_us.or(attempt.header_us.map(|_| 0)), out);
-            }),
-            Variable::UpstreamResponseLength => self.count_per_attempt(|attempt| attempt.body),
-            Variable::UpstreamBytesReceived => self.count_per_attempt(|attempt| attempt.received),
-            Variable::UpstreamBytesSent => self.count_per_attempt(|attempt| attempt.sent),
             Variable::UpstreamScheme => bytes(self.upstream_scheme().as_bytes()),
             Variable::UpstreamHost => self.upstream_host(),
             Variable::UpstreamUnresolvedHost => bytes(&exchange.node_name),
@@ -462,8 +367,6 @@ impl Lookup for Facts<'_> {
             Variable::UpstreamHeader(name) => header(&exchange.response.headers, name),
             Variable::UpstreamCookie(name) => self.upstream_cookie(name),
             Variable::SentHeader(name) => self.sent_header(name),
-            Variable::BalancerIp => owned(exchange.attempts.last()?.address.ip().to_string()),
-            Variable::BalancerPort => number(u64::from(exchange.attempts.last()?.address.port())),
             Variable::UriParam(name) => self
                 .matched?
                 .param(exchange.route_uri(), &exchange.params, name)
@@ -513,8 +416,16 @@ impl Lookup for Facts<'_> {
             | Variable::Http3
             // And what a logger gets that did not ask for it.
             | Variable::RespBody => bytes(b""),
-            _ => None,
+            _ => {
+                let mut value = Vec::with_capacity(PLAIN_BYTES);
+                self.append_plain(variable, &mut value)
+                    .then_some(Cow::Owned(value))
+            }
         }
+    }
+
+    fn append(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        self.append_plain(variable, out)
     }
 
     fn value<'a>(&'a self, variable: &Variable) -> Option<Kinded<'a>> {

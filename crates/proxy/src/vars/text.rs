@@ -1,6 +1,6 @@
-//! Finding values in texts, and writing them.
+//! Finding values in texts.
 
-use std::{borrow::Cow, fmt::Write as _, io::Write as _};
+use std::borrow::Cow;
 
 use lockgate_content::form;
 use lockgate_expr::Value as Kinded;
@@ -23,29 +23,10 @@ pub(super) fn text(value: Option<&str>) -> Value<'_> {
     value.map(|value| Cow::Borrowed(value.as_bytes()))
 }
 
-pub(super) fn owned(value: String) -> Value<'static> {
-    Some(Cow::Owned(value.into_bytes()))
-}
-
 pub(super) fn number(value: u64) -> Value<'static> {
     let mut digits = Vec::with_capacity(8);
     crate::respond::write_decimal(value, &mut digits);
     Some(Cow::Owned(digits))
-}
-
-/// Seconds with milliseconds, as nginx writes times.
-pub(super) fn seconds(micros: u64) -> Value<'static> {
-    let millis = micros / 1000;
-    let mut text = Vec::with_capacity(8);
-    let _infallible = write!(text, "{}.{:03}", millis / 1000, millis % 1000);
-    Some(Cow::Owned(text))
-}
-
-pub(super) fn write_time(micros: Option<u64>, out: &mut String) {
-    let _infallible = match micros.map(|micros| micros / 1000) {
-        Some(millis) => write!(out, "{}.{:03}", millis / 1000, millis % 1000),
-        None => out.write_str("-"),
-    };
 }
 
 /// A value of any kind as text; a list has none.

@@ -5,6 +5,7 @@
     reason = "a test that looks in the wrong place fails, as it should"
 )]
 
+mod aborts;
 mod allocations;
 mod alone;
 mod balancers;

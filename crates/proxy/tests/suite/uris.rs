@@ -115,20 +115,3 @@ fn encoded_slashes_belong_to_a_segment() {
         started.check(path, expected);
     }
 }
-
-#[test]
-fn absolute_targets_go_on_in_origin_form() {
-    let started = started(&["/*"], |_| {});
-    for (target, forwarded) in [
-        ("http://a.test/x/../y?q", "/x/../y?q"),
-        ("http://a.test", "/"),
-        ("http://a.test?q", "/?q"),
-    ] {
-        let answer = started
-            .gateway
-            .ask(format!("GET {target} HTTP/1.1\r\nHost: b\r\n\r\n"));
-        assert_eq!(answer.status(), 200);
-        let start = started.origin.last().start;
-        assert_eq!(start, format!("GET {forwarded} HTTP/1.1"), "{target}");
-    }
-}
