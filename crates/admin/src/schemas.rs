@@ -1,7 +1,11 @@
 //! The schemas of the resources, compiled once.
+//!
+//! What an upstream has beyond the reference is no part of the schemas, which are published as the reference has them: it is
+//! taken out, checked by itself, and put back.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use lockgate_model::schema::BEYOND;
 use lockgate_schema::Schema;
 use serde_json::Value;
 
@@ -29,7 +33,11 @@ pub(crate) fn published(name: &str, plugins: &Plugins) -> Option<Value> {
 
 /// Schemas by the name they have in `/apisix/admin/schema/{name}`.
 #[derive(Debug)]
-pub(crate) struct Schemas(BTreeMap<&'static str, Schema>);
+pub(crate) struct Schemas {
+    by_name: BTreeMap<&'static str, Schema>,
+    /// Of what an upstream has beyond the reference.
+    beyond: Option<Schema>,
+}
 
 impl Schemas {
     /// Compiles the schemas of `names`. A name without a schema is left out, and then nothing is checked under it.
@@ -40,15 +48,13 @@ impl Schemas {
                 Some(manager) => lockgate_model::schema::secret(manager)?,
                 None => lockgate_model::schema::of(name)?,
             };
-            match Schema::compile(source) {
-                Ok(schema) => Some((name, schema)),
-                Err(error) => {
-                    tracing::error!(name, %error, "a schema cannot be used");
-                    None
-                }
-            }
+            Some((name, compile(name, source)?))
         });
-        Self(schemas.collect())
+        Self {
+            by_name: schemas.collect(),
+            beyond: lockgate_model::schema::beyond("upstream")
+                .and_then(|source| compile(BEYOND, source)),
+        }
     }
 
     /// Checks a value, and says what is wrong with it.
@@ -56,19 +62,116 @@ impl Schemas {
     /// # Errors
     /// The first finding.
     pub(crate) fn check(&self, name: &str, value: &Value) -> Result<(), String> {
-        let Some(schema) = self.0.get(name) else {
+        let Some(schema) = self.by_name.get(name) else {
             return Ok(());
         };
-        schema.check(value).map_err(|finding| finding.to_string())
+        let mut value = Cow::Borrowed(value);
+        for place in places_beyond(name) {
+            if value.pointer(place).is_none() {
+                continue;
+            }
+            if let Some(beyond) = take(value.to_mut(), place)
+                && let Some(schema) = &self.beyond
+            {
+                schema.check(&beyond).map_err(|finding| {
+                    let place = place.trim_start_matches('/').replace('/', ".");
+                    format!("property \"{place}\" validation failed: {finding}")
+                })?;
+            }
+        }
+        schema.check(&value).map_err(|finding| finding.to_string())
     }
 
     /// Writes the defaults into a value that was checked before.
     pub(crate) fn fill(&self, name: &str, value: &mut Value) {
-        let Some(schema) = self.0.get(name) else {
+        let Some(schema) = self.by_name.get(name) else {
             return;
         };
+        let beyond: Vec<_> = places_beyond(name)
+            .iter()
+            .filter_map(|place| Some((*place, take(value, place)?)))
+            .collect();
         if let Err(finding) = schema.fill(value) {
             tracing::debug!(name, %finding, "a stored object does not fit its schema");
         }
+        for (place, mut beyond) in beyond {
+            let filled = self.beyond.as_ref().map(|schema| schema.fill(&mut beyond));
+            if let Some(Err(finding)) = filled {
+                tracing::debug!(name, %finding, "a stored object does not fit its schema");
+            }
+            put_back(value, place, beyond);
+        }
+    }
+}
+
+fn compile(name: &str, source: Value) -> Option<Schema> {
+    Schema::compile(source)
+        .inspect_err(|error| tracing::error!(name, %error, "a schema cannot be used"))
+        .ok()
+}
+
+/// Where an object of this schema may hold what goes beyond the reference.
+fn places_beyond(name: &str) -> &'static [&'static str] {
+    match name {
+        "upstream" => &["/lockgate"],
+        "route" | "service" => &["/upstream/lockgate"],
+        _ => &[],
+    }
+}
+
+fn take(value: &mut Value, place: &str) -> Option<Value> {
+    let (holder, field) = place.rsplit_once('/')?;
+    let holder = value.pointer_mut(holder)?.as_object_mut()?;
+    holder.shift_remove(field)
+}
+
+fn put_back(value: &mut Value, place: &str, beyond: Value) {
+    if let Some((holder, field)) = place.rsplit_once('/')
+        && let Some(holder) = value.pointer_mut(holder).and_then(Value::as_object_mut)
+    {
+        holder.insert(field.to_owned(), beyond);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_goes_beyond_the_reference_is_checked_by_itself() {
+        let schemas = Schemas::load(["upstream", "route"]);
+        let upstream = |beyond: Value| json!({"nodes": {"a:1": 1}, "lockgate": beyond});
+        let inside = |beyond: Value| json!({"uri": "/", "upstream": upstream(beyond)});
+        for (beyond, finding) in [
+            (json!({}), None),
+            (json!({"slow_start": 30, "sticky": {}}), None),
+            (json!({"limits": {"max_requests": 1}}), None),
+            (
+                json!({"other": 1}),
+                Some("additional properties forbidden, found other"),
+            ),
+            (
+                json!({"retry": {"http_statuses": [200]}}),
+                Some(
+                    "property \"retry\" validation failed: property \"http_statuses\" validation failed: failed to validate item 1: expected 200 to be at least 400",
+                ),
+            ),
+            (json!(1), Some("wrong type: expected object, got number")),
+        ] {
+            for (name, value, at) in [
+                ("upstream", upstream(beyond.clone()), "lockgate"),
+                ("route", inside(beyond.clone()), "upstream.lockgate"),
+            ] {
+                let expected = finding
+                    .map(|finding| format!("property \"{at}\" validation failed: {finding}"));
+                assert_eq!(schemas.check(name, &value).err(), expected);
+            }
+        }
+        let mut value = upstream(json!({"sticky": {}}));
+        schemas.fill("upstream", &mut value);
+        assert_eq!(value["lockgate"]["sticky"]["path"], "/");
+        assert_eq!(value["pass_host"], "pass");
     }
 }

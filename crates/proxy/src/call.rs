@@ -1,11 +1,11 @@
 //! One request on one connection to a node: the body goes up while the answer may come already.
 
-use std::{pin::pin, task::Poll};
+use std::{pin::pin, task::Poll, time::Duration};
 
 use lockgate_http::{pool::Connection, request::Method, response::Asked};
 use lockgate_net::{buffer::Buffer, stream::Stream};
 use lockgate_snapshot::Route;
-use lockgate_upstream::{Node, Upstream};
+use lockgate_upstream::{Node, Retry, Upstream};
 
 use crate::{
     client::{After, Client},
@@ -29,6 +29,10 @@ pub(crate) struct Call<'a> {
     pub(crate) times: Timeouts,
     /// Of the pool that the connection goes to afterwards.
     pub(crate) key: u64,
+    /// How long the attempt may take from its begin to the head of the response.
+    pub(crate) head_within: Option<Duration>,
+    /// For which responses another node is asked instead of passing them on.
+    pub(crate) retry: Option<&'a Retry>,
 }
 
 impl Call<'_> {
@@ -92,6 +96,14 @@ impl Call<'_> {
                 exchange.unread.is_none(),
             )
             .await?;
+        let status = exchange.response.status();
+        if let Some(retry) = self.retry
+            && retry.is_for(status)
+            && exchange.upload.is_replayable()
+            && retry.take(worker.clock.monotonic_us(worker.clock.recent()))
+        {
+            return Err(Failure::Status(status));
+        }
         let mut upload = std::mem::take(&mut exchange.upload);
         if worker.logs_request_body() {
             upload.keep_first(exchange.unread.as_ref());
@@ -223,7 +235,12 @@ impl Call<'_> {
         let mut watches_client = watches_client;
         exchange.response.clear();
         loop {
-            let bytes = self.wait(stream, &mut watches_client).await?;
+            let within = self.head_within.map_or(self.times.read, |within| {
+                let began = exchange.attempts.last().map_or(0, |attempt| attempt.began);
+                let spent = Duration::from_micros(worker.clock.tick().saturating_sub(began));
+                self.times.read.min(within.saturating_sub(spent))
+            });
+            let bytes = self.wait(stream, within, &mut watches_client).await?;
             let Bytes::Some(mut buffer) = bytes else {
                 return Err(Failure::Closed);
             };
@@ -259,6 +276,10 @@ impl Call<'_> {
                 Some(buffer)
             };
             if is_complete {
+                if !exchange.set_cookie.is_empty() {
+                    let headers = &mut exchange.response.headers;
+                    headers.append(b"Set-Cookie", &exchange.set_cookie);
+                }
                 if let Some(attempt) = exchange.attempts.last_mut() {
                     attempt.header_us = Some(now - attempt.began);
                     attempt.status = exchange.response.status();
@@ -322,7 +343,12 @@ impl Call<'_> {
     }
 
     /// Waits for the upstream to say something, and notices when the client goes away meanwhile.
-    async fn wait(&self, stream: &Stream, watches_client: &mut bool) -> Result<Bytes, Failure> {
+    async fn wait(
+        &self,
+        stream: &Stream,
+        within: Duration,
+        watches_client: &mut bool,
+    ) -> Result<Bytes, Failure> {
         let deadline = &self.client.deadline;
         let mut is_armed = false;
         let read = deadline
@@ -344,7 +370,7 @@ impl Call<'_> {
                     *watches_client = false;
                 }
                 if !is_armed {
-                    deadline.set(self.times.read);
+                    deadline.set(within);
                     is_armed = true;
                 }
                 Poll::Pending

@@ -51,6 +51,8 @@ pub(crate) struct Exchange {
     pub(crate) node_host: Vec<u8>,
     /// The node used last as the upstream names it; empty where nobody asks for it.
     pub(crate) node_name: Vec<u8>,
+    /// `Set-Cookie` field of the gateway's own for the response; empty for none.
+    pub(crate) set_cookie: Vec<u8>,
     /// What was tried upstream, in order.
     pub(crate) attempts: SmallVec<[Attempt; 2]>,
     /// A head of the response has been sent, at least in part.
@@ -114,6 +116,7 @@ impl Exchange {
         self.id.set(0);
         self.node_host.clear();
         self.node_name.clear();
+        self.set_cookie.clear();
         self.attempts.clear();
         self.has_answered = false;
         self.looked_at = 0;

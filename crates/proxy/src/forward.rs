@@ -5,10 +5,11 @@ use std::{io, net::SocketAddr, pin::pin, time::Duration};
 use lockgate_http::{head::HeadError, pool::Connection};
 use lockgate_net::stream::Stream;
 use lockgate_snapshot::Route;
-use lockgate_upstream::{Node, PassHost, Tried, Upstream};
+use lockgate_upstream::{Node, PassHost, Retry, Tried, Upstream};
 use thiserror::Error;
 
 use crate::{
+    beyond::{self, Freed},
     call::Call,
     client::{After, Client},
     exchange::{Attempt, Exchange},
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
     Interim,
     #[error("sent a response body that is none")]
     BadResponseBody,
+    #[error("answered with status {0}, for which another node is asked")]
+    Status(u16),
     #[error("the client closed the connection")]
     ClientGone,
     #[error("the request body is malformed")]
@@ -63,6 +66,7 @@ impl Failure {
             | Self::BadHead(_)
             | Self::Interim
             | Self::BadResponseBody => 502,
+            Self::Status(status) => *status,
             Self::ClientGone => 499,
             Self::BadBody => 400,
             Self::BodyTooLarge => 413,
@@ -141,8 +145,39 @@ pub(crate) async fn forward(
         _ => Tried::default(),
     };
     let mut retries = upstream.retries(&nodes).min(limits::RETRIES);
+    let beyond = upstream.beyond();
+    let turn = match beyond {
+        None => None,
+        Some(beyond) => match Box::pin(beyond::turn(beyond)).await {
+            Ok(turn) => turn,
+            Err(full) => {
+                tracing::error!(route = %route.id, error = %full, "no room at the upstream");
+                return reply::page(worker, client, exchange, 503, After::Keep).await;
+            }
+        },
+    };
+    let retry = beyond.and_then(|beyond| beyond.retry.as_ref());
+    if let Some(retry) = retry {
+        retry.began(worker.clock.monotonic_us(exchange.began));
+    }
+    let mut repeated = 0;
     loop {
-        let Some(node) = nodes.pick(worker.id, &worker.clock, &mut tried) else {
+        let _freed = Freed(turn.as_ref());
+        let picked = match beyond {
+            None => nodes.pick(worker.id, &worker.clock, &mut tried),
+            Some(beyond) => {
+                let turn = turn.as_ref();
+                let picking = beyond::pick(worker, exchange, beyond, turn, &nodes, &mut tried);
+                match Box::pin(picking).await {
+                    Ok(picked) => picked,
+                    Err(full) => {
+                        tracing::error!(route = %route.id, error = %full, "no room at any node");
+                        return reply::page(worker, client, exchange, 503, After::Keep).await;
+                    }
+                }
+            }
+        };
+        let Some(node) = picked else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
             return reply::page(worker, client, exchange, 502, After::Keep).await;
         };
@@ -169,7 +204,17 @@ pub(crate) async fn forward(
             exchange.node_name.clear();
             exchange.node_name.extend_from_slice(node.host().as_bytes());
         }
-        let failure = match attempt(worker, client, exchange, route, upstream, &node, times).await {
+        let is_method_repeatable = exchange.request.method().is_idempotent()
+            || retry.is_some_and(Retry::repeats_unsafe_methods);
+        let to = To {
+            route,
+            upstream,
+            node: &node,
+            times,
+            head_within: retry.and_then(Retry::per_try_timeout),
+            retry: retry.filter(|_| retries > 0 && is_method_repeatable && nodes.has_other(&tried)),
+        };
+        let failure = match attempt(worker, client, exchange, to).await {
             Ok(after) => {
                 node.answered(took_us(exchange), &worker.clock);
                 node.ended(exchange.status);
@@ -196,8 +241,12 @@ pub(crate) async fn forward(
             .retry_timeout()
             .is_some_and(|limit| Duration::from_micros(now - exchange.began) >= limit);
         let is_repeatable = failure.is_before_sending()
-            || (exchange.request.method().is_idempotent() && exchange.upload.is_replayable());
-        if retries == 0 || !failure.is_retried() || !is_repeatable {
+            || (is_method_repeatable && exchange.upload.is_replayable());
+        let is_within_budget = match (retry, &failure) {
+            (None, _) | (_, Failure::Status(_)) => true,
+            (Some(retry), _) => retry.take(worker.clock.monotonic_us(now)),
+        };
+        if retries == 0 || !failure.is_retried() || !is_repeatable || !is_within_budget {
             let after = fail(worker, client, exchange, &failure).await;
             node.ended(exchange.status);
             return after;
@@ -208,8 +257,17 @@ pub(crate) async fn forward(
             node.ended(exchange.status);
             return after;
         }
-        node.failed(failure.status() == 504);
+        match failure {
+            Failure::Status(status) => node.ended(status),
+            failure => node.failed(failure.status() == 504),
+        }
         retries -= 1;
+        if let Some(retry) = retry {
+            // The node is not held meanwhile.
+            drop(node);
+            Box::pin(beyond::pause(retry, repeated)).await;
+            repeated += 1;
+        }
     }
 }
 
@@ -244,16 +302,35 @@ pub(crate) async fn fail(
     reply::page(worker, client, exchange, failure.status(), after).await
 }
 
+/// Where an attempt goes, and how.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    route: &'a Route,
+    upstream: &'a Upstream,
+    node: &'a Node,
+    times: Timeouts,
+    /// How long it may take to the head of the response.
+    head_within: Option<Duration>,
+    /// For which responses another node is asked.
+    retry: Option<&'a Retry>,
+}
+
 /// One attempt at one node, on a kept connection where there is one. An error leaves the client without any answer.
 async fn attempt(
     worker: &Worker,
     client: &Client,
     exchange: &mut Exchange,
-    route: &Route,
-    upstream: &Upstream,
-    node: &Node,
-    times: Timeouts,
+    to: To<'_>,
 ) -> Result<After, Failure> {
+    let To {
+        route,
+        upstream,
+        node,
+        times,
+        head_within,
+        retry,
+    } = to;
+    let connect_within = times.connect.min(head_within.unwrap_or(Duration::MAX));
     let tls = head::tls_identity(exchange, upstream, node);
     let key = node.pool_key ^ tls.as_ref().map_or(0, |tls| tls.key);
     let mut may_reuse = true;
@@ -268,7 +345,7 @@ async fn attempt(
             connection
         } else {
             let connection =
-                connect(client, upstream, node.address, tls.as_ref(), times.connect).await?;
+                connect(client, upstream, node.address, tls.as_ref(), connect_within).await?;
             let now = worker.clock.tick();
             if let Some(attempt) = exchange.attempts.last_mut() {
                 attempt.connect_us = Some(now - attempt.began);
@@ -283,6 +360,8 @@ async fn attempt(
             node,
             times,
             key,
+            head_within,
+            retry,
         };
         match call.run(exchange, connection).await {
             Err(failure)

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod affinity;
+mod beyond;
 mod call;
 mod client;
 mod date;

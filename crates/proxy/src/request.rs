@@ -142,7 +142,7 @@ async fn serve(
         Target::Upstream(upstream) => {
             forward::forward(worker, client, exchange, matched, upstream).await
         }
-        Target::NoService => reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await,
+        Target::NoService => reply::page(worker, client, exchange, 404, After::Keep).await,
         Target::NoUpstream => reply::page(worker, client, exchange, 502, After::Keep).await,
         Target::NoPluginConfig | Target::Missing => {
             reply::page(worker, client, exchange, 503, After::Keep).await

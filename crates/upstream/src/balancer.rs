@@ -1,6 +1,6 @@
 //! The ways to choose among nodes of equal priority.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Node, Registry,
@@ -106,4 +106,10 @@ pub(crate) struct Plan {
     pub(crate) registry: Registry,
     /// Whose counts of requests in flight these are.
     pub(crate) key: Arc<str>,
+    /// Whether requests in flight are counted though the balancer does not ask for it.
+    pub(crate) counts_requests: bool,
+    /// Whether nodes are found by the name that a cookie has for them.
+    pub(crate) names_nodes: bool,
+    /// How long the share of a new node grows.
+    pub(crate) slow_start: Option<Duration>,
 }

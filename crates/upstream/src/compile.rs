@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use lockgate_http::pool::Keep;
 use lockgate_keyring::{DecryptError, Keyring};
-use lockgate_model::resource::{self, DEFAULT_TIMEOUT_S, PassHost, ProbeKind, Scheme};
+use lockgate_model::resource::{
+    self, DEFAULT_TIMEOUT_S, OutlierPolicy, PassHost, Policy, ProbeKind, Scheme,
+};
 use lockgate_net::{
     dns::Resolver,
     tls::{ClientTls, TlsError, client_config},
@@ -14,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    HashKey, Named, Registry, Source, Timeouts, Upstream,
+    Beyond, Gate, HashKey, Named, Registry, Retry, Source, Sticky, Timeouts, Upstream,
     balancer::{Balancer, Plan},
     health::{Checking, Settings},
     node::{Common, hash_of},
@@ -77,6 +79,12 @@ pub enum Warning {
     /// Every node counts as healthy.
     #[error("the health checks cannot be read, and every node counts as healthy: {0}")]
     Checks(String),
+    /// All of it is off.
+    #[error("the field lockgate cannot be read, and nothing in it has an effect: {0}")]
+    Beyond(String),
+    /// Nodes are probed instead.
+    #[error("lockgate.outlier has no effect in an upstream with checks")]
+    Outlier,
     /// There are no nodes.
     #[error("the discovery {0} is not built in: the upstream has no nodes")]
     Discovery(String),
@@ -134,6 +142,12 @@ impl Upstream {
         };
         let certificate = hash_of(&(certificate, tls_fields.verify));
         let balancer = Balancer::of(stored.balancer.as_deref()).unwrap_or_default();
+        let mut warnings = warnings(stored);
+        let policy = stored.policy().unwrap_or_else(|error| {
+            warnings.push(Warning::Beyond(error.to_string()));
+            Policy::default()
+        });
+        let beyond = beyond(&policy, previous);
         let common = Common {
             scheme: stored.scheme,
             certificate,
@@ -142,6 +156,15 @@ impl Upstream {
                 workers: with.workers,
                 registry: with.registry.clone(),
                 key: key.clone(),
+                counts_requests: policy
+                    .limits
+                    .as_ref()
+                    .is_some_and(|limits| limits.max_requests_per_node.is_some()),
+                names_nodes: policy.sticky.is_some(),
+                slow_start: policy
+                    .slow_start
+                    .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                    .filter(|window| !window.is_zero()),
             },
             checking: None,
         };
@@ -155,8 +178,8 @@ impl Upstream {
                 .local(&node.host)
                 .is_some_and(|answer| answer.ttl == Duration::MAX)
         };
-        let mut warnings = warnings(stored);
-        let checking = checking(stored, with, key, previous, &mut warnings);
+        let outlier = policy.outlier.as_ref();
+        let checking = checking(stored, outlier, with, key, previous, &mut warnings);
         let common = Common { checking, ..common };
         let is_known = known.len() == nodes.len();
         let previous_nodes = previous.map(Upstream::nodes);
@@ -203,6 +226,7 @@ impl Upstream {
                 .checking
                 .as_ref()
                 .map(|checking| checking.checker.clone()),
+            beyond,
             source,
         });
         if let Some(done) = resolving {
@@ -215,6 +239,7 @@ impl Upstream {
 /// The health checks of an upstream. Those it had before go on, or end.
 fn checking(
     stored: &resource::Upstream,
+    outlier: Option<&OutlierPolicy>,
     with: &Compile,
     key: &Arc<str>,
     previous: Option<&Upstream>,
@@ -230,7 +255,14 @@ fn checking(
         }
         None => None,
     };
+    if checks.is_some() && outlier.is_some() {
+        warnings.push(Warning::Outlier);
+    }
     let Some(checks) = checks else {
+        if let Some(outlier) = outlier {
+            let settings = Settings::outlier(outlier);
+            return Some(with.registry.checker(key, settings, previous));
+        }
         if let Some(previous) = previous {
             previous.retire();
         }
@@ -255,6 +287,26 @@ fn checking(
     let rewritten = host.filter(|_| stored.pass_host == PassHost::Rewrite);
     let settings = Settings::new(checks, rewritten, tls);
     Some(registry.checker(key, settings, previous))
+}
+
+/// What goes beyond the reference. What is under way, and what is left of a budget, outlives an edit.
+fn beyond(policy: &Policy, previous: Option<&Upstream>) -> Option<Box<Beyond>> {
+    let previous = previous.and_then(Upstream::beyond);
+    let beyond = Beyond {
+        retry: policy.retry.as_ref().map(|stored| {
+            Retry::new(
+                stored,
+                previous.and_then(|previous| previous.retry.as_ref()),
+            )
+        }),
+        gate: policy
+            .limits
+            .as_ref()
+            .map(|stored| Gate::new(stored, previous.and_then(|previous| previous.gate.as_ref()))),
+        sticky: policy.sticky.as_ref().map(Sticky::new),
+    };
+    let is_any = beyond.retry.is_some() || beyond.gate.is_some() || beyond.sticky.is_some();
+    is_any.then(|| Box::new(beyond))
 }
 
 fn default_timeouts() -> Timeouts {

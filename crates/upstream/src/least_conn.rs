@@ -42,11 +42,11 @@ impl Load {
         self.count().map_or(0, |count| count.load(Relaxed))
     }
 
+    /// Counts a request; how many there are with it.
     #[inline]
-    pub(crate) fn begin(&self) {
-        if let Some(count) = self.count() {
-            count.fetch_add(1, Relaxed);
-        }
+    pub(crate) fn begin(&self) -> u32 {
+        self.count()
+            .map_or(0, |count| count.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
     #[inline]

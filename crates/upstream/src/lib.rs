@@ -11,22 +11,31 @@ mod chash;
 mod compile;
 mod crc32;
 mod ewma;
+mod gate;
 mod hash_key;
 mod health;
 mod least_conn;
 mod limits;
 mod node;
 mod pick;
+mod pick_beyond;
 mod refresh;
 mod registry;
+mod retry;
 mod round_robin;
+mod slow_start;
+mod sticky;
 
 pub use compile::{Compile, Compiled, Defaults, UpstreamError, Warning};
+pub use gate::{Full, Gate, Inside};
 pub use hash_key::HashKey;
 pub use lockgate_model::resource::PassHost;
 pub use node::{Node, NodeSet, Nodes, hash_of};
 pub use pick::{Picked, Tried};
+pub use pick_beyond::Room;
 pub use registry::Registry;
+pub use retry::Retry;
+pub use sticky::Sticky;
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,7 +80,20 @@ pub struct Upstream {
     tls: Option<Arc<rustls::ClientConfig>>,
     hash_key: Option<HashKey>,
     checker: Option<Arc<health::Checker>>,
+    /// What goes beyond the reference; `None` for nearly every upstream.
+    beyond: Option<Box<Beyond>>,
     source: Source,
+}
+
+/// What goes beyond the reference on the path of a request.
+#[derive(Debug, Default)]
+pub struct Beyond {
+    /// When a request is sent again.
+    pub retry: Option<Retry>,
+    /// How many requests may be under way.
+    pub gate: Option<Gate>,
+    /// The cookie that names the node of a client.
+    pub sticky: Option<Sticky>,
 }
 
 /// Where the nodes come from.
@@ -151,6 +173,12 @@ impl Upstream {
     #[inline]
     pub fn retry_timeout(&self) -> Option<Duration> {
         self.retry_timeout
+    }
+
+    /// What goes beyond the reference.
+    #[inline]
+    pub fn beyond(&self) -> Option<&Beyond> {
+        self.beyond.as_deref()
     }
 
     /// Limits of kept connections.

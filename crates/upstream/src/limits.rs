@@ -21,3 +21,18 @@ pub(crate) const STATUS_LINE_BYTES: usize = 8192;
 
 /// `ENFILE` and `EMFILE` of Linux: no file descriptor is left.
 pub(crate) const NO_FILES: [i32; 2] = [23, 24];
+
+/// Seconds of its reserve that a retry budget saves up.
+pub(crate) const BUDGET_SECONDS: i64 = 10;
+
+/// Further attempts that a retry budget saves up besides.
+pub(crate) const BUDGET_BURST: i64 = 100;
+
+/// How often the pause before a further attempt doubles at most.
+pub(crate) const DOUBLINGS: u32 = 16;
+
+/// Share of its weight that a node begins a slow start with (as Envoy's `min_weight_percent`).
+pub(crate) const SLOW_START_MIN: f32 = 0.1;
+
+/// How often a choice is made anew while it falls on nodes that start slowly.
+pub(crate) const SLOW_START_CHOICES: usize = 8;

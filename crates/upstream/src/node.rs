@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::Deref,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use lockgate_model::resource::{self, Scheme};
@@ -16,6 +17,8 @@ use crate::{
     ewma::Latency,
     health::{Checking, SetHealth},
     least_conn::Load,
+    slow_start::Start,
+    sticky::Names,
 };
 
 /// A node that can be connected to.
@@ -61,6 +64,44 @@ pub struct NodeSet {
     pub(crate) latencies: Box<[Arc<Latency>]>,
     pub(crate) registry: Registry,
     pub(crate) health: Option<SetHealth>,
+    /// Whether a lone node is balanced, too: `least_conn` only.
+    pub(crate) balances_lone: bool,
+    /// What goes beyond the reference; `None` for nearly every set.
+    pub(crate) beyond: Option<Box<SetBeyond>>,
+}
+
+/// What a set needs for what goes beyond the reference.
+#[derive(Debug)]
+pub(crate) struct SetBeyond {
+    /// When each node began to be used.
+    pub(crate) starts: Box<[Arc<Start>]>,
+    /// How long its share grows from then on.
+    pub(crate) window: Duration,
+    /// Which nodes cookies mean.
+    pub(crate) names: Names,
+}
+
+impl SetBeyond {
+    fn new(nodes: &[Node], plan: &Plan) -> Option<Box<Self>> {
+        // A ring has no shares that could grow.
+        let window = plan.slow_start.filter(|_| plan.balancer != Balancer::Chash);
+        if window.is_none() && !plan.names_nodes {
+            return None;
+        }
+        let addresses = nodes.iter().map(|node| node.address);
+        let names = if plan.names_nodes {
+            Names::of(nodes)
+        } else {
+            Names::default()
+        };
+        Some(Box::new(Self {
+            starts: window
+                .map(|_| plan.registry.starts().of(&plan.key, addresses))
+                .unwrap_or_default(),
+            window: window.unwrap_or_default(),
+            names,
+        }))
+    }
 }
 
 /// Nodes to hold for a request.
@@ -103,12 +144,18 @@ impl NodeSet {
         nodes.sort_by_key(|node| (is_idle(node), std::cmp::Reverse(node.priority)));
         let weighted = nodes.partition_point(|node| !is_idle(node));
         let addresses = || nodes.iter().map(|node| node.address);
-        let loads = match balancer {
-            Balancer::LeastConn => registry
-                .loads()
-                .of(&plan.key, &addresses().collect::<Vec<_>>()),
-            _ => Box::default(),
+        let counts = match balancer {
+            Balancer::LeastConn => true,
+            _ => plan.counts_requests,
         };
+        let loads = if counts {
+            registry
+                .loads()
+                .of(&plan.key, &addresses().collect::<Vec<_>>())
+        } else {
+            Box::default()
+        };
+        let beyond = SetBeyond::new(&nodes, plan);
         let latencies = match balancer {
             Balancer::Ewma => addresses()
                 .map(|address| registry.latencies().of(address))
@@ -139,12 +186,15 @@ impl NodeSet {
             latencies,
             registry: registry.clone(),
             health: None,
+            balances_lone: *balancer == Balancer::LeastConn,
+            beyond,
         }
     }
 
     /// Has the nodes checked.
     pub(crate) fn check(&mut self, checking: &Checking, plan: &Plan) {
-        self.health = Some(SetHealth::new(checking, self, plan));
+        let starts = self.beyond.as_ref().map(|beyond| &*beyond.starts);
+        self.health = Some(SetHealth::new(checking, self, plan, starts));
     }
 
     /// The group that has the same members, by name, port and weight; a ring stands for addresses as well.

@@ -11,24 +11,24 @@ use crate::{
     chash::Ring,
     ewma,
     health::{Choice, Part, Report, SetHealth},
-    least_conn::LeastConn,
+    least_conn::{LeastConn, Load},
     round_robin::{Cycle, Positions, UNSET},
 };
 
 /// What a request has tried, and its hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tried {
-    places: SmallVec<[u32; 8]>,
+    pub(crate) places: SmallVec<[u32; 8]>,
     hash: u32,
     /// Of the node tried last: its group, and its place in the group's ring.
-    point: Option<(u32, u32)>,
+    pub(crate) point: Option<(u32, u32)>,
     /// Whether what comes of the request counts for the health of nodes, once a node was picked.
-    is_watched: Option<Watched>,
+    pub(crate) is_watched: Option<Watched>,
 }
 
 /// Whether the checks had begun before the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watched {
+pub(crate) enum Watched {
     Yes,
     No,
 }
@@ -43,7 +43,7 @@ impl Tried {
     }
 
     #[inline]
-    fn has(&self, place: u32) -> bool {
+    pub(crate) fn has(&self, place: u32) -> bool {
         self.places.contains(&place)
     }
 
@@ -94,8 +94,9 @@ impl<'a> Members<'a> {
 pub struct Picked<'a> {
     set: &'a NodeSet,
     node: &'a Node,
-    place: u32,
+    pub(crate) place: u32,
     is_watched: bool,
+    in_flight: u32,
 }
 
 impl Deref for Picked<'_> {
@@ -108,6 +109,12 @@ impl Deref for Picked<'_> {
 }
 
 impl Picked<'_> {
+    /// Requests in flight at the node, this one among them; 0 where they are not counted.
+    #[inline]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// The node answered, and its whole answer took this long.
     #[inline]
     pub fn answered(&self, took_us: u64, clock: &Clock) {
@@ -120,7 +127,7 @@ impl Picked<'_> {
     /// The node failed, and another is asked.
     pub fn failed(&self, is_timeout: bool) {
         // A lone node is not balanced, and what is not balanced does not see the failure of an attempt (`pick_server`).
-        let is_balanced = !self.set.is_lone() || !self.set.loads.is_empty();
+        let is_balanced = !self.set.is_lone() || self.set.balances_lone;
         if let Some(health) = self
             .set
             .health
@@ -172,7 +179,8 @@ impl NodeSet {
                 match &view.choice {
                     Choice::All => {}
                     Choice::Healthy { is_good, parts } => {
-                        place = Some(self.next(worker, clock, tried, Some((is_good, parts)))?);
+                        let healthy = Some((&**is_good, &**parts));
+                        place = Some(self.next(worker, clock, tried, healthy)?);
                     }
                     Choice::Weightless(part) => {
                         place = Some(next_weightless(part, worker, tried)?);
@@ -185,20 +193,45 @@ impl NodeSet {
             None if self.len() <= 1 => 0,
             None => self.next(worker, clock, tried, None)?,
         };
+        self.picked(place, is_watched)
+    }
+
+    #[inline]
+    pub(crate) fn picked(&self, place: u32, is_watched: bool) -> Option<Picked<'_>> {
         let node = self.get(place)?;
-        if let Some(load) = self.loads.get(place as usize) {
-            load.begin();
-        }
+        let load = self.loads.get(place as usize);
         Some(Picked {
             set: self,
             node,
             place,
             is_watched,
+            in_flight: load.map_or(0, Load::begin),
         })
     }
 
+    /// The next node, once it has its whole share or chance is with it.
     #[inline]
     fn next(
+        &self,
+        worker: usize,
+        clock: &Clock,
+        tried: &mut Tried,
+        healthy: Option<(&[bool], &[Part])>,
+    ) -> Option<u32> {
+        let place = self.next_by_weight(worker, clock, tried, healthy)?;
+        match self.beyond.as_deref() {
+            Some(beyond) if !beyond.starts.is_empty() => {
+                let chosen = self.past_slow_starts(beyond, place, worker, clock, tried, healthy);
+                tried.places.pop();
+                tried.places.push(chosen);
+                Some(chosen)
+            }
+            _ => Some(place),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next_by_weight(
         &self,
         worker: usize,
         clock: &Clock,
@@ -352,7 +385,7 @@ impl NodeSet {
 impl Tried {
     /// Has the checks begin, if they had not; whether they had when the request picked its first node.
     #[inline]
-    fn watch(&mut self, health: &SetHealth) -> bool {
+    pub(crate) fn watch(&mut self, health: &SetHealth) -> bool {
         let watched = *self.is_watched.get_or_insert_with(|| {
             if health.checker.start() {
                 Watched::Yes

@@ -15,6 +15,7 @@ use crate::{
     health::{Checker, Checking, Settings},
     least_conn::Loads,
     limits::PROBES,
+    slow_start::Starts,
 };
 
 /// What is known of nodes beyond their configuration. Clones share it.
@@ -27,6 +28,7 @@ pub struct Registry {
 struct Inner {
     latencies: Latencies,
     loads: Loads,
+    starts: Starts,
     checks_health: bool,
     checkers: Mutex<BTreeMap<Arc<str>, Weak<Checker>>>,
     permits: Arc<Semaphore>,
@@ -47,6 +49,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 latencies: Latencies::default(),
                 loads: Loads::default(),
+                starts: Starts::default(),
                 checks_health,
                 checkers: Mutex::default(),
                 permits: Arc::new(Semaphore::new(PROBES)),
@@ -72,6 +75,10 @@ impl Registry {
 
     pub(crate) fn loads(&self) -> &Loads {
         &self.inner.loads
+    }
+
+    pub(crate) fn starts(&self) -> &Starts {
+        &self.inner.starts
     }
 
     pub(crate) fn checks_health(&self) -> bool {

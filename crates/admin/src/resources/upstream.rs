@@ -63,6 +63,11 @@ pub(super) fn check_meaning(rules: &Rules<'_>, conf: &Value) -> Result<(), Strin
             tls.get("client_key").and_then(Value::as_str),
         )?;
     }
+    if is_given(conf.get("checks")) && conf.pointer("/lockgate/outlier").is_some() {
+        return Err(
+            "lockgate.outlier is for upstreams without checks: passive checks do the same".into(),
+        );
+    }
     check_hash_key(rules, conf)
 }
 

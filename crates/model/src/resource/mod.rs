@@ -3,6 +3,7 @@
 //! Names and defaults are those of APISIX 3.18 (`apisix/schema_def.lua`, `docs/en/latest/admin-api.md`).
 
 mod checks;
+mod policy;
 mod route;
 mod service;
 mod upstream;
@@ -10,6 +11,9 @@ mod upstream;
 pub use checks::{
     ActiveChecks, ActiveHealthy, ActiveUnhealthy, Checks, PassiveChecks, PassiveHealthy,
     PassiveUnhealthy, ProbeKind,
+};
+pub use policy::{
+    Backoff, LimitPolicy, OutlierPolicy, Policy, RetryBudget, RetryPolicy, SameSite, StickyPolicy,
 };
 pub use route::Route;
 pub use service::Service;

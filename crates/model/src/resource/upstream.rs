@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{integer, optional_id, optional_integer};
+use super::{Policy, integer, optional_id, optional_integer};
 
 /// The timeout of each of connect, send and read where nothing else is said, in seconds.
 ///
@@ -53,6 +53,20 @@ pub struct Upstream {
     pub discovery_type: Option<String>,
     /// Arguments of the registry, as written.
     pub discovery_args: Option<serde_json::Value>,
+    /// What goes beyond the reference, as written; read by [`Upstream::policy`].
+    pub lockgate: Option<serde_json::Value>,
+}
+
+impl Upstream {
+    /// What goes beyond the reference.
+    ///
+    /// # Errors
+    /// A field of it is not what it should be.
+    pub fn policy(&self) -> Result<Policy, serde_json::Error> {
+        self.lockgate
+            .as_ref()
+            .map_or_else(|| Ok(Policy::default()), Policy::deserialize)
+    }
 }
 
 /// One node of an upstream.

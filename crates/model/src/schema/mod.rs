@@ -11,6 +11,7 @@ mod health_checker;
 mod part;
 mod plugin_config;
 mod plugins;
+mod policy;
 mod proto;
 mod route;
 mod secret;
@@ -47,6 +48,14 @@ pub fn of(kind: &str) -> Option<Value> {
 pub fn ssl_with_ocsp_stapling() -> Value {
     ssl::with_ocsp_stapling()
 }
+
+/// The schema of what goes beyond the reference in an object of this kind: of its field [`BEYOND`].
+pub fn beyond(kind: &str) -> Option<Value> {
+    (kind == "upstream").then(policy::policy)
+}
+
+/// The field of an object that holds what goes beyond the reference.
+pub const BEYOND: &str = "lockgate";
 
 /// The schema of a place where secrets are kept, by the name of its manager: `vault`, `aws` or `gcp`. The reference does not publish these
 /// (`apisix/secret/*.lua`).

@@ -10,6 +10,7 @@ mod allocations;
 mod alone;
 mod balancers;
 mod balancing;
+mod beyond;
 mod bodies;
 mod connection;
 mod descriptors;

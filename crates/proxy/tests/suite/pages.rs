@@ -173,7 +173,7 @@ fn references_that_lead_nowhere_have_their_own_answers() {
         (
             json!({"uri": "/", "service_id": "none"}),
             404,
-            "404 Route Not Found",
+            "404 Not Found",
         ),
         (
             json!({"uri": "/", "upstream_id": "none"}),

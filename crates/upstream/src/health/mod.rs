@@ -17,26 +17,28 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use lockgate_model::health::{CheckedNode, CheckedUpstream};
+use lockgate_net::clock::monotonic_us;
 use tokio::{
     runtime::Handle,
     sync::{Notify, Semaphore, SemaphorePermit},
 };
 
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Ejection, Settings};
 pub(crate) use verdict::{Limits, Report};
 pub(crate) use view::{Choice, Part, View};
 
-use crate::{NodeSet, balancer::Plan};
+use crate::{NodeSet, balancer::Plan, slow_start::Start};
 use verdict::Word;
 
 /// What is checked: one address under one name.
@@ -45,6 +47,12 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     id: Id,
     word: AtomicU64,
+    /// The slow start that begins anew when the node recovers.
+    start: OnceLock<Arc<Start>>,
+    /// How often in a row it was left out without probes.
+    ejections: AtomicU32,
+    /// When it last came back from that, in microseconds of the system's monotonic clock.
+    readmitted_us: AtomicU64,
 }
 
 /// What makes a target the same after an edit (`compute_targets`).
@@ -63,6 +71,12 @@ impl Target {
         self.id.host_header.as_deref().unwrap_or(&self.id.hostname)
     }
 
+    fn restart(&self) {
+        if let Some(start) = self.start.get() {
+            start.again();
+        }
+    }
+
     #[inline]
     fn word(&self) -> Word {
         Word(self.word.load(Relaxed))
@@ -76,6 +90,7 @@ pub(crate) struct Checker {
     settings: ArcSwap<Settings>,
     /// In the order of the nodes, each once.
     targets: Mutex<Vec<Arc<Target>>>,
+    count: AtomicU32,
     /// Above how many verdicts changed, below how many targets are unhealthy.
     summary: AtomicU64,
     is_started: AtomicBool,
@@ -104,6 +119,7 @@ impl Checker {
             key: key.clone(),
             settings: ArcSwap::from_pointee(settings),
             targets: Mutex::default(),
+            count: AtomicU32::new(0),
             summary: AtomicU64::new(0),
             is_started: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
@@ -188,10 +204,15 @@ impl Checker {
     }
 
     /// Takes in what was seen of a target.
-    pub(crate) fn report(&self, target: &Target, report: Report, limits: Limits) {
+    pub(crate) fn report(self: &Arc<Self>, target: &Arc<Target>, report: Report, limits: Limits) {
+        let ejection = self.settings.load().ejection;
         let changed = |word: u64| {
-            let after = Word(word).after(report, limits).0;
-            (after != word).then_some(after)
+            let after = Word(word).after(report, limits);
+            let is_ejected = Word(word).is_good() && !after.is_good();
+            let may_be = ejection.is_none_or(|ejection| {
+                (self.summary() as u32) < ejection.most(self.count.load(Relaxed))
+            });
+            (after.0 != word && (!is_ejected || may_be)).then_some(after.0)
         };
         // Release: who sees the summary sees the word.
         let Ok(before) = target.word.fetch_update(AcqRel, Acquire, changed) else {
@@ -206,10 +227,45 @@ impl Checker {
         let (upstream, name) = (&*self.key, target.host());
         if after.is_good() {
             self.summary.fetch_add(CHANGE - 1, Release);
+            target.restart();
             tracing::warn!(upstream, %node, name, "a node is healthy again");
         } else {
             self.summary.fetch_add(CHANGE + 1, Release);
             tracing::warn!(upstream, %node, name, last = ?report, "a node is unhealthy");
+            if let Some(ejection) = ejection {
+                self.readmit_later(target, ejection);
+            }
+        }
+    }
+
+    /// Lets a node come back by itself.
+    fn readmit_later(self: &Arc<Self>, target: &Arc<Target>, ejection: Ejection) {
+        let since_us = monotonic_us().saturating_sub(target.readmitted_us.load(Relaxed));
+        if Duration::from_micros(since_us) > ejection.memory() {
+            target.ejections.store(0, Relaxed);
+        }
+        let time = ejection.time(target.ejections.fetch_add(1, Relaxed));
+        let Some(runtime) = &self.runtime else { return };
+        let (checker, target) = (Arc::downgrade(self), target.clone());
+        runtime.spawn(async move {
+            tokio::time::sleep(time).await;
+            if let Some(checker) = checker.upgrade() {
+                checker.readmit(&target);
+            }
+        });
+    }
+
+    fn readmit(&self, target: &Target) {
+        let healthy = |word: u64| (!Word(word).is_good()).then(|| Word(word).recovered().0);
+        if let Ok(before) = target.word.fetch_update(AcqRel, Acquire, healthy)
+            && !Word(before).has_left()
+        {
+            target.readmitted_us.store(monotonic_us(), Relaxed);
+            target.restart();
+            self.summary.fetch_add(CHANGE - 1, Release);
+            let node = format_args!("{}:{}", target.id.ip, target.id.port);
+            let (upstream, name) = (&*self.key, target.host());
+            tracing::warn!(upstream, %node, name, "a node is used again");
         }
     }
 
@@ -247,6 +303,9 @@ impl Checker {
                         address: SocketAddr::new(node.address.ip(), port),
                         id: id.clone(),
                         word: AtomicU64::new(if is_newest { 0 } else { Word::LEFT.0 }),
+                        start: OnceLock::new(),
+                        ejections: AtomicU32::new(0),
+                        readmitted_us: AtomicU64::new(0),
                     }),
                 };
                 if is_newest {
@@ -256,6 +315,9 @@ impl Checker {
                 target
             })
             .collect();
+        if is_newest {
+            self.count.store(targets.len() as u32, Relaxed);
+        }
         for target in before
             .iter()
             .filter(|target| !listed.contains_key(&target.id))
@@ -314,11 +376,21 @@ pub(crate) struct SetHealth {
 
 impl SetHealth {
     /// Has the nodes of a set checked.
-    pub(crate) fn new(checking: &Checking, set: &NodeSet, plan: &Plan) -> Self {
+    pub(crate) fn new(
+        checking: &Checking,
+        set: &NodeSet,
+        plan: &Plan,
+        starts: Option<&[Arc<Start>]>,
+    ) -> Self {
         let checker = &checking.checker;
+        let targets = checker.assign(set, checking.generation);
+        for (target, start) in targets.iter().zip(starts.unwrap_or_default()) {
+            // The first stays: both stand for the same address of the same upstream.
+            let _known = target.start.set(start.clone());
+        }
         Self {
             checker: checker.clone(),
-            targets: checker.assign(set, checking.generation),
+            targets,
             view: ArcSwapOption::empty(),
             plan: plan.clone(),
         }
@@ -347,10 +419,24 @@ impl SetHealth {
         arc_swap::Guard::from_inner(Some(view))
     }
 
+    /// Whether the node at a place is healthy.
+    pub(crate) fn is_good(&self, place: u32) -> bool {
+        self.targets
+            .get(place as usize)
+            .is_none_or(|target| target.word().is_good())
+    }
+
     /// Takes in what the traffic shows of the node at a place.
     pub(crate) fn report(&self, place: u32, report: Report) {
         if let Some(target) = self.targets.get(place as usize) {
             let settings = self.checker.settings.load();
+            // Failures in a row, of whatever kind.
+            let report = match report {
+                Report::TcpFailure | Report::Timeout if settings.ejection.is_some() => {
+                    Report::HttpFailure
+                }
+                other => other,
+            };
             self.checker.report(target, report, settings.passive.limits);
         }
     }

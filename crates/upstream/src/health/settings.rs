@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use lockgate_model::resource::{
-    ActiveHealthy, ActiveUnhealthy, Checks, PassiveHealthy, PassiveUnhealthy, ProbeKind,
+    ActiveHealthy, ActiveUnhealthy, Checks, OutlierPolicy, PassiveHealthy, PassiveUnhealthy,
+    ProbeKind,
 };
 
 use super::verdict::{Limits, Report};
+use crate::limits::DOUBLINGS;
 
 /// What an upstream's checks are compiled to.
 #[derive(Debug, Clone)]
@@ -33,23 +35,66 @@ pub(crate) struct Settings {
     pub(crate) unhealthy_interval: Option<Duration>,
     pub(crate) active: Rules,
     pub(crate) passive: Rules,
+    /// How nodes come back that no probe brings back.
+    pub(crate) ejection: Option<Ejection>,
+}
+
+/// How long and how many nodes are left out that failed requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ejection {
+    base: Duration,
+    max: Duration,
+    percent: u32,
+}
+
+impl Ejection {
+    /// For how long a node is left out that was left out `times` times in a row before.
+    pub(crate) fn time(&self, times: u32) -> Duration {
+        self.base
+            .saturating_mul(1 << times.min(DOUBLINGS))
+            .min(self.max)
+    }
+
+    /// How many of so many nodes may be left out.
+    pub(crate) fn most(&self, nodes: u32) -> u32 {
+        let share = u64::from(nodes) * u64::from(self.percent) / 100;
+        (share as u32).max(1)
+    }
+
+    /// After which time a node that was left out counts as one that never was.
+    pub(crate) fn memory(&self) -> Duration {
+        self.max
+    }
 }
 
 /// How statuses and failures are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rules {
-    good: Vec<u16>,
+    good: Good,
     bad: Vec<u16>,
     pub(crate) limits: Limits,
+}
+
+/// Which statuses speak for a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Good {
+    Listed(Vec<u16>),
+    /// All that do not speak against it.
+    Others,
 }
 
 impl Rules {
     /// What a status says of a node, where it says anything.
     pub(crate) fn judge(&self, status: u16) -> Option<Report> {
-        if self.good.contains(&status) {
+        let is_bad = || self.bad.contains(&status);
+        let is_good = match &self.good {
+            Good::Listed(statuses) => statuses.contains(&status),
+            Good::Others => !is_bad(),
+        };
+        if is_good {
             Some(Report::Success)
         } else {
-            self.bad.contains(&status).then_some(Report::HttpFailure)
+            is_bad().then_some(Report::HttpFailure)
         }
     }
 }
@@ -72,7 +117,7 @@ impl Settings {
             unhealthy.cloned().unwrap_or_default(),
         );
         let active_rules = Rules {
-            good: ActiveHealthy::clone(&good).http_statuses,
+            good: Good::Listed(ActiveHealthy::clone(&good).http_statuses),
             bad: ActiveUnhealthy::clone(&bad).http_statuses,
             limits: Limits {
                 successes: count(good.successes),
@@ -93,7 +138,7 @@ impl Settings {
             against_it.cloned().unwrap_or_default(),
         );
         let passive_rules = Rules {
-            good: statuses.0.unwrap_or_default(),
+            good: Good::Listed(statuses.0.unwrap_or_default()),
             bad: statuses.1.unwrap_or_default(),
             limits: Limits {
                 successes: count(PassiveHealthy::clone(&good).successes),
@@ -120,13 +165,41 @@ impl Settings {
             unhealthy_interval: unhealthy.and_then(|unhealthy| every(unhealthy.interval)),
             active: active_rules,
             passive: passive_rules,
+            ejection: None,
             stored,
         }
     }
 
+    /// No probes: nodes that fail requests are left out for a while.
+    pub(crate) fn outlier(stored: &OutlierPolicy) -> Self {
+        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let failures = stored.consecutive_failures;
+        let mut settings = Self::new(Checks::default(), None, None);
+        (settings.healthy_interval, settings.unhealthy_interval) = (None, None);
+        settings.passive = Rules {
+            good: Good::Others,
+            bad: stored.http_statuses.clone(),
+            limits: Limits {
+                successes: 1,
+                http_failures: failures,
+                tcp_failures: failures,
+                timeouts: failures,
+            },
+        };
+        settings.ejection = Some(Ejection {
+            base: seconds(stored.base_ejection),
+            max: seconds(stored.max_ejection),
+            percent: u32::from(stored.max_ejected_percent),
+        });
+        settings
+    }
+
     /// Whether both say the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.stored == other.stored && self.rewritten_host == other.rewritten_host
+        self.stored == other.stored
+            && self.rewritten_host == other.rewritten_host
+            && self.passive == other.passive
+            && self.ejection == other.ejection
     }
 }
 

@@ -73,6 +73,11 @@ impl Word {
         }
     }
 
+    /// What it is once it counts as healthy again, whatever was seen of it.
+    pub(crate) fn recovered(self) -> Self {
+        Self(self.0 & HAS_LEFT)
+    }
+
     /// What it is after a report.
     pub(crate) fn after(self, report: Report, limits: Limits) -> Self {
         let limit = limits.of(report);
