@@ -133,7 +133,7 @@ async fn serve(
         logs.end_echo();
     }
     if flags.detached {
-        detach::report(logs.error_path());
+        detach::report(logs.in_place_of_stderr());
     }
     let gateway = Gateway {
         flags,
@@ -142,7 +142,7 @@ async fn serve(
         retired: JoinSet::new(),
         stop: watch::Sender::new(false),
     };
-    let outcome = Box::pin(gateway.obey(&mut signals)).await;
+    let outcome = gateway.obey(&mut signals).await;
     drop(pid_file);
     tracing::info!("the gateway has ended");
     outcome
@@ -199,7 +199,8 @@ impl Gateway<'_> {
         let read = Configuration::read(self.flags);
         let next = match read.and_then(|configuration| prepare(configuration, self.logs)) {
             Ok((configuration, access_log)) => tokio::select! {
-                next = Generation::start(configuration, access_log, Some(&self.generation)) => next,
+                // Boxed, for it is large and rarely needed.
+                next = Box::pin(Generation::start(configuration, access_log, Some(&self.generation))) => next,
                 request = signals.end() => return Some(request),
             },
             Err(error) => Err(error),

@@ -74,10 +74,12 @@ impl Logs {
             .set_level(configuration.boot.config.nginx_config.error_log_level);
     }
 
-    /// The file of errors, where they have one.
-    pub(crate) fn error_path(&self) -> Option<&Path> {
+    /// Where that belongs which is written to the standard error stream once nobody looks at it; `None` where errors are logged
+    /// to it.
+    pub(crate) fn in_place_of_stderr(&self) -> Option<&Path> {
         match &self.target {
             Target::File(path) => Some(path),
+            Target::Syslog(_) => Some(Path::new("/dev/null")),
             Target::Stderr => None,
         }
     }

@@ -1,10 +1,5 @@
 //! The binary from outside: what it prints, how it starts and ends, what it does on signals.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test that looks in the wrong place fails, as it should"
-)]
-
 mod apis;
 mod background;
 mod commands;

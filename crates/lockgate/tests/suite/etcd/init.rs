@@ -10,6 +10,10 @@ use crate::{
 
 /// `init_etcd` with these hosts: whether it ended well, and what it printed to its two streams.
 fn init_etcd(hosts: &[u16], more: &str) -> (bool, String, String) {
+    init_etcd_as("role_traditional", hosts, more)
+}
+
+fn init_etcd_as(role: &str, hosts: &[u16], more: &str) -> (bool, String, String) {
     let prefix = tempfile::tempdir().expect("directory");
     let hosts: Vec<_> = hosts
         .iter()
@@ -18,7 +22,7 @@ fn init_etcd(hosts: &[u16], more: &str) -> (bool, String, String) {
     let file = config(free_ports(), KEY, "").replace(
         "role_traditional: {config_provider: embedded}",
         &format!(
-            "role_traditional: {{config_provider: etcd}}\n  etcd: {{host: [{}], prefix: /apisix, timeout: 2, startup_retry: 2{more}}}",
+            "{role}: {{config_provider: etcd}}\n  etcd: {{host: [{}], prefix: /apisix, timeout: 2, startup_retry: 2{more}}}",
             hosts.join(", ")
         ),
     );
@@ -50,6 +54,17 @@ fn writes_the_keys_of_directories() {
         init_etcd(&[etcd.address().port()], "").0,
         "it can be done again"
     );
+}
+
+#[test]
+fn a_data_plane_writes_nothing() {
+    let etcd = Etcd::start();
+    let role = "role: data_plane\n  role_data_plane";
+    let (is_done, printed, complained) = init_etcd_as(role, &[etcd.address().port()], "");
+    assert!(is_done, "{complained}");
+    let skipped = "access from the data plane to etcd should be read-only, skip initializing the data of etcd\n";
+    assert_eq!(printed, skipped);
+    assert!(etcd.everything().is_empty());
 }
 
 #[test]
