@@ -32,9 +32,6 @@ use text::{bytes, filled, header, number, text};
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
-/// Room for a value that is made when it is asked for; most take less.
-const PLAIN_BYTES: usize = 32;
-
 /// Who asks for values. Some have one meaning for routes and plugins, and another in nginx's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -417,7 +414,8 @@ impl Lookup for Facts<'_> {
             // And what a logger gets that did not ask for it.
             | Variable::RespBody => bytes(b""),
             _ => {
-                let mut value = Vec::with_capacity(PLAIN_BYTES);
+                // Takes no memory until something is written.
+                let mut value = Vec::new();
                 self.append_plain(variable, &mut value)
                     .then_some(Cow::Owned(value))
             }
