@@ -2,12 +2,16 @@
 //!
 //! Nothing here runs for an upstream without the field `lockgate`.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    pin::pin,
+    task::Poll,
+};
 
 use lockgate_upstream::{Beyond, Full, Gate, Inside, NodeSet, Picked, Retry, Room, Sticky, Tried};
 use tokio::time::Instant;
 
-use crate::{exchange::Exchange, worker::Worker};
+use crate::{client::Client, exchange::Exchange, worker::Worker};
 
 /// A request that may be under way, and until when it may wait for a node.
 #[derive(Debug)]
@@ -17,16 +21,28 @@ pub(crate) struct Turn<'a> {
     _inside: Inside<'a>,
 }
 
+/// Why a request is not sent on.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// There is no room.
+    Full(Full),
+    /// The client left while it waited.
+    ClientGone,
+}
+
 /// Waits for a request's turn, where its upstream has limits.
 ///
 /// # Errors
 /// It has none in time.
-pub(crate) async fn turn(beyond: &Beyond) -> Result<Option<Turn<'_>>, Full> {
+pub(crate) async fn turn<'a>(
+    beyond: &'a Beyond,
+    client: &Client,
+) -> Result<Option<Turn<'a>>, Refused> {
     let Some(gate) = &beyond.gate else {
         return Ok(None);
     };
     let until = gate.patience();
-    let inside = gate.enter(until).await?;
+    let inside = while_there(client, gate.enter(until)).await?;
     Ok(Some(Turn {
         gate,
         until,
@@ -40,12 +56,13 @@ pub(crate) async fn turn(beyond: &Beyond) -> Result<Option<Turn<'_>>, Full> {
 /// No node has room in time.
 pub(crate) async fn pick<'n>(
     worker: &Worker,
+    client: &Client,
     exchange: &mut Exchange,
     beyond: &Beyond,
     turn: Option<&Turn<'_>>,
     nodes: &'n NodeSet,
     tried: &mut Tried,
-) -> Result<Option<Picked<'n>>, Full> {
+) -> Result<Option<Picked<'n>>, Refused> {
     exchange.set_cookie.clear();
     let is_over =
         |picked: &Picked<'_>| turn.is_some_and(|turn| turn.gate.is_over(picked.in_flight()));
@@ -64,13 +81,36 @@ pub(crate) async fn pick<'n>(
         Room::Full => None,
     };
     let picked = match turn {
-        Some(turn) => turn.gate.wait_for(turn.until, look).await?,
+        Some(turn) => while_there(client, turn.gate.wait_for(turn.until, look)).await?,
         None => look().flatten(),
     };
     if let (Some(picked), Some(sticky)) = (&picked, &beyond.sticky) {
         sticky.set_cookie(picked, &mut exchange.set_cookie);
     }
     Ok(picked)
+}
+
+/// Waits as long as the client does.
+async fn while_there<T>(
+    client: &Client,
+    waiting: impl Future<Output = Result<T, Full>>,
+) -> Result<T, Refused> {
+    let mut waiting = pin!(waiting);
+    let mut watches = true;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(outcome) = waiting.as_mut().poll(context) {
+            return Poll::Ready(outcome.map_err(Refused::Full));
+        }
+        if watches && let Poll::Ready(is_gone) = client.stream.poll_ended(context) {
+            if is_gone {
+                return Poll::Ready(Err(Refused::ClientGone));
+            }
+            // Its next request, or more of its body, is on its way: what comes behind cannot be seen.
+            watches = false;
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn cookie<'e>(exchange: &'e Exchange, sticky: &Sticky) -> Option<&'e [u8]> {

@@ -1,6 +1,6 @@
 //! One request on one connection to a node: the body goes up while the answer may come already.
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::{cell::Cell, pin::pin, task::Poll, time::Duration};
 
 use lockgate_http::{pool::Connection, request::Method, response::Asked};
 use lockgate_net::{buffer::Buffer, stream::Stream};
@@ -96,13 +96,8 @@ impl Call<'_> {
                 exchange.unread.is_none(),
             )
             .await?;
-        let status = exchange.response.status();
-        if let Some(retry) = self.retry
-            && retry.is_for(status)
-            && exchange.upload.is_replayable()
-            && retry.take(worker.clock.monotonic_us(worker.clock.recent()))
-        {
-            return Err(Failure::Status(status));
+        if exchange.upload.is_replayable() {
+            self.refuse(exchange)?;
         }
         let mut upload = std::mem::take(&mut exchange.upload);
         if worker.logs_request_body() {
@@ -151,6 +146,8 @@ impl Call<'_> {
             is_upgrade: false,
         };
         let send = self.times.send;
+        let began = exchange.attempts.last().map_or(0, |attempt| attempt.began);
+        let has_head = Cell::new(false);
         let (outcome, keeps_alive) = {
             let mut sending = pin!(pump(
                 worker,
@@ -166,6 +163,10 @@ impl Call<'_> {
                 let rest = self
                     .receive_head(exchange, &connection.stream, asked, false)
                     .await?;
+                has_head.set(true);
+                if progress.is_sent.get() && !progress.is_gone.get() {
+                    self.refuse(exchange)?;
+                }
                 let keeps_alive = self.keeps_alive(exchange, progress.is_sent.get());
                 Ok((
                     self.relay(exchange, &connection.stream, rest, keeps_alive)
@@ -184,8 +185,12 @@ impl Call<'_> {
                     }
                 }
                 if is_sending {
-                    // The time to answer runs from the end of the request.
-                    client.deadline.set(self.times.read);
+                    // The time to answer runs from the end of the request, that of the attempt from its begin.
+                    client.deadline.set(if has_head.get() {
+                        self.times.read
+                    } else {
+                        self.time_to_head(began)
+                    });
                 }
                 answering.as_mut().poll(context)
             })
@@ -222,6 +227,29 @@ impl Call<'_> {
         }
     }
 
+    /// Refuses a response that another node may do better than.
+    fn refuse(&self, exchange: &Exchange) -> Result<(), Failure> {
+        let clock = &self.worker.clock;
+        let status = exchange.response.status();
+        match self.retry {
+            Some(retry)
+                if retry.is_for(status) && retry.take(clock.monotonic_us(clock.recent())) =>
+            {
+                Err(Failure::Status(status))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the head of the response may still take in an attempt that began at `began`.
+    fn time_to_head(&self, began: u64) -> Duration {
+        self.head_within.map_or(self.times.read, |within| {
+            let spent = self.worker.clock.tick().saturating_sub(began);
+            let left = within.saturating_sub(Duration::from_micros(spent));
+            self.times.read.min(left)
+        })
+    }
+
     /// Waits for the head of the final response; returns what was read behind it.
     async fn receive_head(
         &self,
@@ -235,11 +263,8 @@ impl Call<'_> {
         let mut watches_client = watches_client;
         exchange.response.clear();
         loop {
-            let within = self.head_within.map_or(self.times.read, |within| {
-                let began = exchange.attempts.last().map_or(0, |attempt| attempt.began);
-                let spent = Duration::from_micros(worker.clock.tick().saturating_sub(began));
-                self.times.read.min(within.saturating_sub(spent))
-            });
+            let began = exchange.attempts.last().map_or(0, |attempt| attempt.began);
+            let within = self.time_to_head(began);
             let bytes = self.wait(stream, within, &mut watches_client).await?;
             let Bytes::Some(mut buffer) = bytes else {
                 return Err(Failure::Closed);

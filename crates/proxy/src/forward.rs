@@ -9,7 +9,7 @@ use lockgate_upstream::{Node, PassHost, Retry, Tried, Upstream};
 use thiserror::Error;
 
 use crate::{
-    beyond::{self, Freed},
+    beyond::{self, Freed, Refused},
     call::Call,
     client::{After, Client},
     exchange::{Attempt, Exchange},
@@ -148,12 +148,9 @@ pub(crate) async fn forward(
     let beyond = upstream.beyond();
     let turn = match beyond {
         None => None,
-        Some(beyond) => match Box::pin(beyond::turn(beyond)).await {
+        Some(beyond) => match Box::pin(beyond::turn(beyond, client)).await {
             Ok(turn) => turn,
-            Err(full) => {
-                tracing::error!(route = %route.id, error = %full, "no room at the upstream");
-                return reply::page(worker, client, exchange, 503, After::Keep).await;
-            }
+            Err(refused) => return refuse(worker, client, exchange, route, &refused).await,
         },
     };
     let retry = beyond.and_then(|beyond| beyond.retry.as_ref());
@@ -167,13 +164,11 @@ pub(crate) async fn forward(
             None => nodes.pick(worker.id, &worker.clock, &mut tried),
             Some(beyond) => {
                 let turn = turn.as_ref();
-                let picking = beyond::pick(worker, exchange, beyond, turn, &nodes, &mut tried);
+                let picking =
+                    beyond::pick(worker, client, exchange, beyond, turn, &nodes, &mut tried);
                 match Box::pin(picking).await {
                     Ok(picked) => picked,
-                    Err(full) => {
-                        tracing::error!(route = %route.id, error = %full, "no room at any node");
-                        return reply::page(worker, client, exchange, 503, After::Keep).await;
-                    }
+                    Err(refused) => return refuse(worker, client, exchange, route, &refused).await,
                 }
             }
         };
@@ -281,6 +276,23 @@ fn took_us(exchange: &Exchange) -> u64 {
         };
         attempt.connect_us.unwrap_or(0) + whole.unwrap_or(0)
     })
+}
+
+/// Answers a request that found no room.
+async fn refuse(
+    worker: &Worker,
+    client: &Client,
+    exchange: &mut Exchange,
+    route: &Route,
+    refused: &Refused,
+) -> After {
+    match refused {
+        Refused::ClientGone => fail(worker, client, exchange, &Failure::ClientGone).await,
+        Refused::Full(full) => {
+            tracing::error!(route = %route.id, error = %full, "no room at the upstream");
+            reply::page(worker, client, exchange, 503, After::Keep).await
+        }
+    }
 }
 
 /// Answers for a failure, or closes where there is nobody to answer to.

@@ -264,6 +264,8 @@ impl Upload {
 pub(crate) struct Progress {
     /// The body has been sent whole.
     pub(crate) is_sent: Cell<bool>,
+    /// It is too long to be kept for another attempt.
+    pub(crate) is_gone: Cell<bool>,
     /// Bytes sent, framing included.
     pub(crate) bytes: Cell<u64>,
     /// Bytes read behind the body.
@@ -327,7 +329,10 @@ pub(crate) async fn pump(
             Some(replay) if replay.len() + bytes.len() <= limits::REPLAY_BYTES => {
                 replay.extend_from_slice(bytes);
             }
-            replay => *replay = None,
+            replay => {
+                *replay = None;
+                progress.is_gone.set(true);
+            }
         }
         head.clear();
         tail.clear();

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lockgate_keyring::Keyring;
+
 use crate::{
     Node, Registry,
     chash::Ring,
@@ -108,8 +110,8 @@ pub(crate) struct Plan {
     pub(crate) key: Arc<str>,
     /// Whether requests in flight are counted though the balancer does not ask for it.
     pub(crate) counts_requests: bool,
-    /// Whether nodes are found by the name that a cookie has for them.
-    pub(crate) names_nodes: bool,
+    /// The key of the names that cookies have for nodes, where they have any.
+    pub(crate) names_nodes: Option<Keyring>,
     /// How long the share of a new node grows.
     pub(crate) slow_start: Option<Duration>,
 }

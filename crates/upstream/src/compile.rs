@@ -147,7 +147,7 @@ impl Upstream {
             warnings.push(Warning::Beyond(error.to_string()));
             Policy::default()
         });
-        let beyond = beyond(&policy, previous);
+        let beyond = beyond(&policy, &with.keyring, previous);
         let common = Common {
             scheme: stored.scheme,
             certificate,
@@ -160,7 +160,7 @@ impl Upstream {
                     .limits
                     .as_ref()
                     .is_some_and(|limits| limits.max_requests_per_node.is_some()),
-                names_nodes: policy.sticky.is_some(),
+                names_nodes: policy.sticky.as_ref().map(|_| with.keyring.clone()),
                 slow_start: policy
                     .slow_start
                     .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -290,7 +290,7 @@ fn checking(
 }
 
 /// What goes beyond the reference. What is under way, and what is left of a budget, outlives an edit.
-fn beyond(policy: &Policy, previous: Option<&Upstream>) -> Option<Box<Beyond>> {
+fn beyond(policy: &Policy, keyring: &Keyring, previous: Option<&Upstream>) -> Option<Box<Beyond>> {
     let previous = previous.and_then(Upstream::beyond);
     let beyond = Beyond {
         retry: policy.retry.as_ref().map(|stored| {
@@ -303,7 +303,10 @@ fn beyond(policy: &Policy, previous: Option<&Upstream>) -> Option<Box<Beyond>> {
             .limits
             .as_ref()
             .map(|stored| Gate::new(stored, previous.and_then(|previous| previous.gate.as_ref()))),
-        sticky: policy.sticky.as_ref().map(Sticky::new),
+        sticky: policy
+            .sticky
+            .as_ref()
+            .map(|stored| Sticky::new(stored, keyring)),
     };
     let is_any = beyond.retry.is_some() || beyond.gate.is_some() || beyond.sticky.is_some();
     is_any.then(|| Box::new(beyond))
@@ -467,6 +470,31 @@ mod tests {
         let first = port(&before).expect("a node");
         let after = compile(&format!("{{{nodes},\"retries\":1}}"), Some(&before)).upstream;
         assert_eq!(port(&after), Some(first % 3 + 1));
+    }
+
+    #[tokio::test]
+    async fn what_no_one_checked_does_not_get_out_of_hand() {
+        for (policy, name) in [
+            (
+                r#"{"limits":{"max_requests":1,"pending_timeout":1e19}}"#,
+                "limits.pending_timeout",
+            ),
+            (
+                r#"{"retry":{"per_try_timeout":-1}}"#,
+                "retry.per_try_timeout",
+            ),
+            (r#"{"retry":{"budget":{"ratio":2}}}"#, "retry.budget.ratio"),
+            (r#"{"sticky":{"path":"/\r\nA: b"}}"#, "sticky.path"),
+            (r#"{"sticky":{"cookie":"a;b"}}"#, "sticky.cookie"),
+        ] {
+            let compiled = compile(
+                &format!(r#"{{"nodes":{{"127.0.0.1":1}},"lockgate":{policy}}}"#),
+                None,
+            );
+            let expected = Warning::Beyond(format!("{name} is out of its range"));
+            assert_eq!(compiled.warnings, [expected]);
+            assert!(compiled.upstream.beyond().is_none());
+        }
     }
 
     #[tokio::test]

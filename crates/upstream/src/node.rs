@@ -85,15 +85,15 @@ impl SetBeyond {
     fn new(nodes: &[Node], plan: &Plan) -> Option<Box<Self>> {
         // A ring has no shares that could grow.
         let window = plan.slow_start.filter(|_| plan.balancer != Balancer::Chash);
-        if window.is_none() && !plan.names_nodes {
+        if window.is_none() && plan.names_nodes.is_none() {
             return None;
         }
         let addresses = nodes.iter().map(|node| node.address);
-        let names = if plan.names_nodes {
-            Names::of(nodes)
-        } else {
-            Names::default()
-        };
+        let names = plan
+            .names_nodes
+            .as_ref()
+            .map(|keyring| Names::of(nodes, keyring))
+            .unwrap_or_default();
         Some(Box::new(Self {
             starts: window
                 .map(|_| plan.registry.starts().of(&plan.key, addresses))

@@ -1,9 +1,11 @@
 //! Requests of one client go to one node (`lockgate.sticky`): a cookie names it.
 //!
-//! The name is a digest of the node's address, so that every gateway of a fleet knows it and an edit changes nothing.
+//! The name is a digest of the node's address under the key that secrets at rest have, so that every gateway of a fleet knows it, an
+//! edit changes nothing, and addresses cannot be found out by trying.
 
 use std::{collections::HashMap, fmt::Write as _};
 
+use lockgate_keyring::Keyring;
 use lockgate_model::resource::StickyPolicy;
 
 use crate::Node;
@@ -17,10 +19,11 @@ pub struct Sticky {
     name: Box<[u8]>,
     /// What stands behind the value.
     attributes: Box<str>,
+    keyring: Keyring,
 }
 
 impl Sticky {
-    pub(crate) fn new(stored: &StickyPolicy) -> Self {
+    pub(crate) fn new(stored: &StickyPolicy, keyring: &Keyring) -> Self {
         let mut attributes = format!("; Path={}", stored.path);
         if let Some(seconds) = stored.max_age {
             let _infallible = write!(attributes, "; Max-Age={seconds}");
@@ -37,6 +40,7 @@ impl Sticky {
         Self {
             name: stored.cookie.as_bytes().into(),
             attributes: attributes.into(),
+            keyring: keyring.clone(),
         }
     }
 
@@ -52,7 +56,7 @@ impl Sticky {
     pub fn set_cookie(&self, node: &Node, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.name);
         out.push(b'=');
-        out.extend_from_slice(&name_of(node));
+        out.extend_from_slice(&name_of(node, &self.keyring));
         out.extend_from_slice(self.attributes.as_bytes());
     }
 }
@@ -62,11 +66,11 @@ impl Sticky {
 pub(crate) struct Names(HashMap<Name, u32>);
 
 impl Names {
-    pub(crate) fn of(nodes: &[Node]) -> Self {
+    pub(crate) fn of(nodes: &[Node], keyring: &Keyring) -> Self {
         Self(
             (0..)
                 .zip(nodes)
-                .map(|(place, node)| (name_of(node), place))
+                .map(|(place, node)| (name_of(node, keyring), place))
                 .collect(),
         )
     }
@@ -77,8 +81,9 @@ impl Names {
 }
 
 /// The begin of a SHA-256: the same in every process, and different for different nodes.
-fn name_of(node: &Node) -> Name {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, node.server.as_bytes());
+fn name_of(node: &Node, keyring: &Keyring) -> Name {
+    let keyed = keyring.encrypt(&node.server);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, keyed.as_bytes());
     let mut name = Name::default();
     for (pair, byte) in name.chunks_exact_mut(2).zip(digest.as_ref()) {
         let digit =
@@ -98,7 +103,8 @@ mod tests {
     fn reads_and_writes_the_cookie() {
         let stored = json!({"cookie": "n", "max_age": 60, "same_site": "Lax", "secure": true});
         let stored: StickyPolicy = serde_json::from_value(stored).expect("valid");
-        let sticky = Sticky::new(&stored);
+        let keyring = Keyring::default();
+        let sticky = Sticky::new(&stored, &keyring);
         for (cookies, value) in [
             ("n=1", Some("1")),
             ("a=2; n=1; n=3", Some("1")),
@@ -125,6 +131,6 @@ mod tests {
             "n=11c2281c8d85aa06; Path=/; Max-Age=60; SameSite=Lax; Secure; HttpOnly"
         );
         let value = sticky.value(written.as_bytes()).expect("a value");
-        assert_eq!(Names::of(&[node]).find(value), Some(0));
+        assert_eq!(Names::of(&[node], &keyring).find(value), Some(0));
     }
 }

@@ -141,7 +141,7 @@ async fn what_managers_need_is_checked() {
         (
             "PUT secrets/vault/1",
             json!({"uri": "/get", "prefix": "apisix", "token": "apisix"}),
-            r#"invalid configuration: property "uri" validation failed: failed to match pattern "^[^\/]+:\/\/([\da-zA-Z.-]+|\[[\da-fA-F:]+\])(:\d+)?" with "/get""#.to_owned(),
+            r#"invalid configuration: property "uri" validation failed: failed to match pattern "^[^\\/]+:\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?" with "/get""#.to_owned(),
         ),
     ]);
     let cases: Vec<_> = cases.collect();

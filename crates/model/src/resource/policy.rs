@@ -21,6 +21,65 @@ pub struct Policy {
     pub sticky: Option<StickyPolicy>,
 }
 
+impl Policy {
+    /// Looks for what the Admin API refuses, in values that did not come through it.
+    ///
+    /// # Errors
+    /// Which field is out of its range.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let is_time = |seconds: f64| (0.0..=LONGEST_S).contains(&seconds);
+        let retry = self.retry.as_ref();
+        let (outlier, limits) = (self.outlier.as_ref(), self.limits.as_ref());
+        let backoff = retry.and_then(|retry| retry.backoff);
+        let times = [
+            ("slow_start", self.slow_start),
+            (
+                "retry.per_try_timeout",
+                retry.and_then(|retry| retry.per_try_timeout),
+            ),
+            ("retry.backoff.base", backoff.map(|backoff| backoff.base)),
+            ("retry.backoff.max", backoff.map(|backoff| backoff.max)),
+            (
+                "outlier.base_ejection",
+                outlier.map(|outlier| outlier.base_ejection),
+            ),
+            (
+                "outlier.max_ejection",
+                outlier.map(|outlier| outlier.max_ejection),
+            ),
+            (
+                "limits.pending_timeout",
+                limits.map(|limits| limits.pending_timeout),
+            ),
+        ];
+        for (name, time) in times {
+            if time.is_some_and(|time| !is_time(time)) {
+                return Err(name);
+            }
+        }
+        let ratio = retry
+            .and_then(|retry| retry.budget)
+            .map(|budget| budget.ratio);
+        if ratio.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
+            return Err("retry.budget.ratio");
+        }
+        let is_plain = |text: &str| {
+            text.bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+        };
+        match &self.sticky {
+            Some(sticky) if !is_plain(&sticky.cookie) || sticky.cookie.contains(['=', ' ']) => {
+                Err("sticky.cookie")
+            }
+            Some(sticky) if !is_plain(&sticky.path) => Err("sticky.path"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The longest time that a policy may name, in seconds: a day.
+const LONGEST_S: f64 = 86_400.0;
+
 /// When a request is sent again. How often says [`Upstream::retries`](super::Upstream::retries).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

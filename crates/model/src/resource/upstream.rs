@@ -63,9 +63,14 @@ impl Upstream {
     /// # Errors
     /// A field of it is not what it should be.
     pub fn policy(&self) -> Result<Policy, serde_json::Error> {
-        self.lockgate
-            .as_ref()
-            .map_or_else(|| Ok(Policy::default()), Policy::deserialize)
+        let Some(stored) = &self.lockgate else {
+            return Ok(Policy::default());
+        };
+        let policy = Policy::deserialize(stored)?;
+        policy
+            .check()
+            .map_err(|name| de::Error::custom(format!("{name} is out of its range")))?;
+        Ok(policy)
     }
 }
 

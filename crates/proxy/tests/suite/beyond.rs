@@ -92,6 +92,54 @@ fn an_unsafe_request_is_repeated_with_its_body_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_body_that_comes_late_is_sent_again_too() {
+    let ((a, _), (b, _)) = (origin("a", 503), origin("b", 200));
+    let policy = json!({"retry": {"http_statuses": [503]}});
+    let gateway = with(&[&a, &b], &policy, &json!({})).start();
+    for _ in 0..4 {
+        let mut client = gateway.client();
+        client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhe");
+        eventually("the head has arrived", || gateway.counts().requests > 0);
+        client.send("re");
+        assert_eq!(client.response().text(), "b");
+    }
+    assert!(
+        b.requests()
+            .iter()
+            .all(|request| request.message.body == b"here")
+    );
+}
+
+#[test]
+fn a_client_that_leaves_gives_its_place_in_the_queue_up() {
+    let (origin, release, held) = holding();
+    let policy = json!({"limits": {"max_requests": 1, "max_pending": 1, "pending_timeout": 60}});
+    let gateway = with(&[&origin], &policy, &json!({})).start();
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut first = gateway.client();
+    first.send(get);
+    eventually("the first is under way", || held.load(Relaxed) == 1);
+    let mut leaving = gateway.client();
+    leaving.send(get);
+    assert!(leaving.hears_nothing_for(Duration::from_millis(100)));
+    assert_eq!(gateway.get("/").status(), 503, "the queue is full");
+    leaving.close();
+    let mut second = gateway.client();
+    eventually("there is room in the queue", || {
+        second.send(get);
+        let is_waiting = second.hears_nothing_for(Duration::from_millis(100));
+        if !is_waiting {
+            second.response();
+        }
+        is_waiting
+    });
+    release();
+    assert_eq!(first.response().status(), 200);
+    release();
+    assert_eq!(second.response().status(), 200);
+}
+
+#[test]
 fn a_budget_bounds_further_attempts() {
     let ((a, _), (b, _)) = (origin("a", 500), origin("b", 500));
     let policy = json!({"retry": {

@@ -206,23 +206,27 @@ impl Checker {
     /// Takes in what was seen of a target.
     pub(crate) fn report(self: &Arc<Self>, target: &Arc<Target>, report: Report, limits: Limits) {
         let ejection = self.settings.load().ejection;
+        let is_ejected = |word: Word| word.is_good() && !word.after(report, limits).is_good();
+        // Of several nodes that fail at the same time not too many are left out: a place is taken first.
+        let reserved = ejection
+            .filter(|_| is_ejected(target.word()))
+            .is_some_and(|ejection| self.reserve(ejection));
         let changed = |word: u64| {
             let after = Word(word).after(report, limits);
-            let is_ejected = Word(word).is_good() && !after.is_good();
-            let may_be = ejection.is_none_or(|ejection| {
-                (self.summary() as u32) < ejection.most(self.count.load(Relaxed))
-            });
-            (after.0 != word && (!is_ejected || may_be)).then_some(after.0)
+            let may_be = ejection.is_none() || reserved || !is_ejected(Word(word));
+            (after.0 != word && may_be).then_some(after.0)
         };
-        // Release: who sees the summary sees the word.
-        let Ok(before) = target.word.fetch_update(AcqRel, Acquire, changed) else {
+        let updated = target.word.fetch_update(AcqRel, Acquire, changed);
+        let before = updated.map(Word).ok().filter(|before| {
+            before.is_good() != before.after(report, limits).is_good() && !before.has_left()
+        });
+        let Some(before) = before else {
+            if reserved {
+                self.summary.fetch_sub(1, AcqRel);
+            }
             return;
         };
-        let before = Word(before);
         let after = before.after(report, limits);
-        if before.is_good() == after.is_good() || before.has_left() {
-            return;
-        }
         let node = format_args!("{}:{}", target.id.ip, target.id.port);
         let (upstream, name) = (&*self.key, target.host());
         if after.is_good() {
@@ -230,12 +234,21 @@ impl Checker {
             target.restart();
             tracing::warn!(upstream, %node, name, "a node is healthy again");
         } else {
-            self.summary.fetch_add(CHANGE + 1, Release);
+            // Release: who sees the summary sees the word.
+            let more = if reserved { CHANGE } else { CHANGE + 1 };
+            self.summary.fetch_add(more, Release);
             tracing::warn!(upstream, %node, name, last = ?report, "a node is unhealthy");
             if let Some(ejection) = ejection {
                 self.readmit_later(target, ejection);
             }
         }
+    }
+
+    /// Takes a place among the nodes that may be left out; false where there is none.
+    fn reserve(&self, ejection: Ejection) -> bool {
+        let most = ejection.most(self.count.load(Relaxed));
+        let more = |summary: u64| ((summary as u32) < most).then_some(summary + 1);
+        self.summary.fetch_update(AcqRel, Acquire, more).is_ok()
     }
 
     /// Lets a node come back by itself.
