@@ -39,7 +39,8 @@ pub use admin::{Admin, Clock};
 pub use control::Control;
 pub use environment::{CacheZone, Environment};
 pub use options::{
-    AdminKey, AdminOptions, ControlOptions, HealthReport, Problem, ProblemReport, Readiness, Role,
+    AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, HealthReport, Problem,
+    ProblemReport, Readiness, Role,
 };
 pub use plugins::{ListSource, PluginLists, Plugins};
 pub use real_ip::RealIp;

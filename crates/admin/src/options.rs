@@ -78,6 +78,20 @@ pub type ProblemReport = Arc<dyn Fn() -> Vec<Problem> + Send + Sync>;
 /// What health checks have found out.
 pub type HealthReport = Arc<dyn Fn() -> Vec<CheckedUpstream> + Send + Sync>;
 
+/// What registries of services are known to have.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Discovered {
+    /// 200, as JSON.
+    Json(serde_json::Value),
+    /// 200, as text.
+    Text(String),
+    /// 503, and why.
+    Unavailable(String),
+}
+
+/// What stands below `/v1/discovery/{kind}/`; `None` for what is not there.
+pub type DiscoveryReport = Arc<dyn Fn(&str, &str) -> Option<Discovered> + Send + Sync>;
+
 /// Settings of the control API.
 #[derive(Clone)]
 pub struct ControlOptions {
@@ -95,6 +109,8 @@ pub struct ControlOptions {
     pub secrets: Arc<PluginSecrets>,
     /// The plugins, shared with the Admin API.
     pub plugins: Arc<Plugins>,
+    /// What registries have.
+    pub discovery: DiscoveryReport,
 }
 
 /// Tells whether this process is ready for traffic; the error is the sentence for the client.

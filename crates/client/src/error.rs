@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[error("{attempted}: {failure}")]
 pub struct ClientError {
-    attempted: Attempted,
+    attempted: Box<Attempted>,
     /// Why.
     pub failure: Failure,
 }
@@ -79,7 +79,7 @@ impl Attempted {
 
     pub(crate) fn failed(&self, failure: Failure) -> ClientError {
         ClientError {
-            attempted: self.clone(),
+            attempted: Box::new(self.clone()),
             failure,
         }
     }

@@ -135,8 +135,19 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub async fn stream(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
-        let deadline = Instant::now() + self.shared.timeout;
-        self.open(request, deadline).await
+        self.stream_within(request, self.shared.timeout).await
+    }
+
+    /// Like [`Self::stream`], with a time limit of its own for the head of the answer.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn stream_within(
+        &self,
+        request: Request<Bytes>,
+        limit: Duration,
+    ) -> Result<Response<Body>, ClientError> {
+        self.open(request, Instant::now() + limit).await
     }
 
     async fn open(

@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use lockgate_admin::{
     AdminTls, Control, Environment, ListSource, Plugins, Readiness, StatusApi, TlsFiles,
 };
+use lockgate_discovery::Discovery;
 use lockgate_keyring::PluginSecrets;
 use lockgate_model::boot::{Boot, File};
 use lockgate_proxy::Serving;
@@ -32,6 +33,7 @@ pub(crate) struct Told {
     pub(crate) registry: Registry,
     pub(crate) secrets: Arc<PluginSecrets>,
     pub(crate) serving: Serving,
+    pub(crate) discovery: Discovery,
 }
 
 impl Apis {
@@ -79,10 +81,18 @@ impl Apis {
                 status,
                 registry,
                 secrets,
+                discovery,
                 ..
             } = told;
-            let options =
-                wiring::control(configuration, &opened, status, registry, secrets, plugins);
+            let options = wiring::control(
+                configuration,
+                &opened,
+                status,
+                registry,
+                secrets,
+                plugins,
+                discovery,
+            );
             let control = Arc::new(Control::new(options));
             control_plane.serve(
                 "the control API",

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use lockgate_discovery::Discovery;
 use lockgate_net::listen::Sockets;
 use lockgate_proxy::{AccessLog, Phase, Workers};
 use lockgate_secret::Secrets;
@@ -34,6 +35,7 @@ pub(crate) struct Generation {
     opened: Opened,
     registry: Registry,
     references: Secrets,
+    discovery: Discovery,
     sockets: Sockets,
     workers: Workers,
     control_plane: ControlPlane,
@@ -68,9 +70,14 @@ impl Generation {
             .map_err(|error| listeners::explain_start(error, bound))?;
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
+        let discovery = wiring::discovery(&configuration, before.map(Self::discovery))?;
         let known = before.map(|before| before.references.known());
-        let settings =
-            wiring::compiler(&configuration, registry.clone(), known.unwrap_or_default());
+        let settings = wiring::compiler(
+            &configuration,
+            registry.clone(),
+            known.unwrap_or_default(),
+            discovery.clone(),
+        );
         let secrets = settings.plugin_secrets.clone();
         let references = settings.secrets.clone();
         let watcher = Watcher::start(opened.store(), Compiler::new(settings))
@@ -88,6 +95,7 @@ impl Generation {
             registry: registry.clone(),
             secrets,
             serving: workers.serving(),
+            discovery: discovery.clone(),
         };
         apis.serve(&configuration, told, &mut control_plane);
         control_plane.watch(watcher);
@@ -97,6 +105,7 @@ impl Generation {
             opened,
             registry,
             references,
+            discovery,
             sockets,
             workers,
             control_plane,
@@ -153,6 +162,10 @@ impl Generation {
     /// What it was started with.
     pub(crate) fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    fn discovery(&self) -> (&Configuration, &Discovery) {
+        (&self.configuration, &self.discovery)
     }
 
     fn registry(&self) -> (&Configuration, &Registry) {

@@ -142,7 +142,7 @@ async fn serve(
         retired: JoinSet::new(),
         stop: watch::Sender::new(false),
     };
-    let outcome = gateway.obey(&mut signals).await;
+    let outcome = Box::pin(gateway.obey(&mut signals)).await;
     drop(pid_file);
     tracing::info!("the gateway has ended");
     outcome

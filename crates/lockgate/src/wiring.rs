@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lockgate_admin::{
-    AdminKey, AdminOptions, CacheZone, ControlOptions, Environment, PluginLists, Plugins, RealIp,
-    Role,
+    AdminKey, AdminOptions, CacheZone, ControlOptions, Discovered, Environment, PluginLists,
+    Plugins, RealIp, Role,
 };
+use lockgate_discovery::{Discovery, Shown, StartError};
 use lockgate_keyring::{Keyring, PluginSecrets};
 use lockgate_model::boot::{
     AdminRole, Config, Count, Escape, Provider, ProxyMode, Role as BootRole, RouterMode,
@@ -118,6 +119,7 @@ pub(crate) fn compiler(
     configuration: &Configuration,
     registry: Registry,
     known: Known,
+    discovery: Discovery,
 ) -> Settings {
     let defaults = &configuration.boot.config.nginx_config.http.upstream;
     let resolver = Resolver::new(dns(configuration));
@@ -138,6 +140,7 @@ pub(crate) fn compiler(
             trusted: configuration.trusted(),
             registry,
             keyring: keyring(configuration),
+            discovery,
         },
         plugin_secrets: Arc::new(environment(configuration).plugin_secrets()),
         secrets: Secrets::new(secrets(configuration, resolver, known)),
@@ -197,6 +200,30 @@ fn secrets(
         neg_count: count(cache.neg_count, defaults.neg_count),
         ..defaults
     }
+}
+
+/// The registries that are followed: those `before`, unless what is said of them has changed.
+pub(crate) fn discovery(
+    configuration: &Configuration,
+    before: Option<(&Configuration, &Discovery)>,
+) -> Result<Discovery, StartError> {
+    let config = &configuration.boot.config.discovery;
+    if let Some((before, discovery)) = before
+        && before.boot.config.discovery.written == config.written
+        && before.trusted() == configuration.trusted()
+        && dns(before) == dns(configuration)
+    {
+        return Ok(discovery.clone());
+    }
+    let dns = dns(configuration);
+    let options = lockgate_discovery::Options {
+        uses_ipv6: dns.uses_ipv6,
+        uses_search: dns.uses_search,
+        resolver: Resolver::new(dns),
+        trusted: configuration.trusted(),
+        environment: &|name| std::env::var(name).ok(),
+    };
+    Discovery::start(config, &options)
 }
 
 /// What name resolution is told.
@@ -267,6 +294,7 @@ pub(crate) fn control(
     registry: Registry,
     secrets: Arc<PluginSecrets>,
     plugins: Arc<Plugins>,
+    discovery: Discovery,
 ) -> ControlOptions {
     let config = &configuration.boot.config;
     ControlOptions {
@@ -298,6 +326,13 @@ pub(crate) fn control(
         health: Arc::new(move || registry.health()),
         secrets,
         plugins,
+        discovery: Arc::new(move |kind, what| {
+            discovery.show(kind, what).map(|shown| match shown {
+                Shown::Json(value) => Discovered::Json(value),
+                Shown::File(text) => Discovered::Text(text),
+                Shown::Unavailable(reason) => Discovered::Unavailable(reason),
+            })
+        }),
     }
 }
 
@@ -334,6 +369,7 @@ mod tests {
             &configuration,
             registry(&configuration, None),
             Known::default(),
+            Discovery::default(),
         );
         assert_eq!(
             format!("{:?}", settings.upstream.defaults),

@@ -326,6 +326,7 @@ mod tests {
             trusted: None,
             registry: Registry::default(),
             keyring: Keyring::default(),
+            discovery: lockgate_discovery::Discovery::default(),
         };
         let mut compiler = Compiler::new(Settings {
             router: Mode::HostUri,

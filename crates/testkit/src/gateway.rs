@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use lockgate_discovery::Discovery;
 use lockgate_keyring::Keyring;
 use lockgate_model::health::CheckedUpstream;
 use lockgate_net::{
@@ -147,6 +148,7 @@ impl Setup {
                 trusted: self.trusted.as_deref().map(|pem| write("roots.pem", pem)),
                 registry: self.registry.clone(),
                 keyring: Keyring::default(),
+                discovery: Discovery::default(),
             },
             plugin_secrets: Arc::default(),
             secrets: secrets.clone(),

@@ -25,6 +25,7 @@ async fn main() {
         trusted: None,
         registry: Registry::default(),
         keyring: Keyring::default(),
+        discovery: lockgate_discovery::Discovery::default(),
     };
     println!(
         "nanoseconds per pick\n{:<28}{:>8}{:>8}{:>8}",

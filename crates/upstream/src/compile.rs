@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use lockgate_discovery::{Discovery, Service, Subscription};
 use lockgate_http::pool::Keep;
 use lockgate_keyring::{DecryptError, Keyring};
 use lockgate_model::resource::{
@@ -16,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    Beyond, Gate, HashKey, Named, Registry, Retry, Source, Sticky, Timeouts, Upstream,
+    Beyond, Gate, HashKey, Named, Origin, Registry, Retry, Source, Sticky, Timeouts, Upstream,
     balancer::{Balancer, Plan},
     health::{Checking, Settings},
     node::{Common, hash_of},
@@ -38,6 +39,8 @@ pub struct Compile {
     pub registry: Registry,
     /// `apisix.data_encryption.keyring`, with which `tls.client_key` may be encrypted.
     pub keyring: Keyring,
+    /// Where services are looked up.
+    pub discovery: Discovery,
 }
 
 /// `nginx_config.http.upstream` of `config.yaml`.
@@ -86,7 +89,7 @@ pub enum Warning {
     #[error("lockgate.outlier has no effect in an upstream with checks")]
     Outlier,
     /// There are no nodes.
-    #[error("the discovery {0} is not built in: the upstream has no nodes")]
+    #[error("discovery {0} is uninitialized: it is not configured, and the upstream has no nodes")]
     Discovery(String),
     /// HTTP/1.1 is spoken.
     #[error("the scheme is not built in: HTTP/1.1 is spoken")]
@@ -168,7 +171,12 @@ impl Upstream {
             },
             checking: None,
         };
-        let nodes = stored.nodes.as_deref().unwrap_or_default();
+        let (origin, mut subscription) = origin(stored, &with.discovery);
+        let nodes: Arc<[resource::Node]> = match (&origin, &mut subscription) {
+            (_, Some(subscription)) => subscription.nodes(),
+            (Origin::Written(nodes), None) => nodes.as_slice().into(),
+            (Origin::Registry(..), None) => [].into(),
+        };
         let known: Vec<_> = nodes
             .iter()
             .filter_map(|node| common.local_node(node, &with.resolver))
@@ -178,27 +186,38 @@ impl Upstream {
                 .local(&node.host)
                 .is_some_and(|answer| answer.ttl == Duration::MAX)
         };
+        let is_followed = subscription.is_some();
+        let is_settled = subscription.as_ref().is_none_or(Subscription::is_settled);
+        if let Origin::Registry(kind, _) = &origin
+            && !is_followed
+        {
+            warnings.push(Warning::Discovery(kind.clone()));
+        }
         let outlier = policy.outlier.as_ref();
         let checking = checking(stored, outlier, with, key, previous, &mut warnings);
         let common = Common { checking, ..common };
-        let is_known = known.len() == nodes.len();
+        let is_known = known.len() == nodes.len() && is_settled;
         let previous_nodes = previous.map(Upstream::nodes);
         let known = match previous.map(|previous| &previous.source) {
-            // While the names are asked for anew, what the same names meant before still serves.
-            Some(Source::Named(before)) if before.stored == nodes && known.is_empty() => {
+            // While names or registry are asked anew, what the same ones meant before still serves.
+            Some(Source::Named(before))
+                if before.origin == origin
+                    && known.is_empty()
+                    && (!nodes.is_empty() || !is_settled) =>
+            {
                 before.current.load().iter().cloned().collect()
             }
             _ => known,
         };
         let set = common.set(known, previous_nodes.as_deref());
-        let (source, resolving) = if nodes.iter().all(is_literal) {
+        let (source, resolving) = if !is_followed && nodes.iter().all(is_literal) {
             (Source::Fixed(set), None)
         } else {
             let (done, is_resolved) = watch::channel(is_known);
             let named = Named {
                 current: ArcSwap::from_pointee(set),
                 is_resolved,
-                stored: nodes.to_vec(),
+                origin,
             };
             (Source::Named(Box::new(named)), Some(done))
         };
@@ -230,10 +249,31 @@ impl Upstream {
             source,
         });
         if let Some(done) = resolving {
-            refresh::start(&upstream, common, with.clone(), done);
+            let resolver = with.resolver.clone();
+            refresh::start(&upstream, common, resolver, subscription, done);
         }
         Ok(Compiled { upstream, warnings })
     }
+}
+
+/// Who says which nodes there are, and where a registry says it. A service wins over nodes, as in the reference.
+fn origin(stored: &resource::Upstream, discovery: &Discovery) -> (Origin, Option<Subscription>) {
+    let (Some(name), Some(kind)) = (&stored.service_name, &stored.discovery_type) else {
+        let nodes = stored.nodes.clone().unwrap_or_default();
+        return (Origin::Written(nodes), None);
+    };
+    let argument = |name: &str| {
+        let arguments = stored.discovery_args.as_ref()?;
+        Some(arguments.get(name)?.as_str()?.to_owned())
+    };
+    let service = Service {
+        name: name.clone(),
+        namespace_id: argument("namespace_id"),
+        group_name: argument("group_name"),
+        is_grpc: matches!(stored.scheme, Scheme::Grpc | Scheme::Grpcs),
+    };
+    let subscription = discovery.subscribe(kind, &service);
+    (Origin::Registry(kind.clone(), service), subscription)
 }
 
 /// The health checks of an upstream. Those it had before go on, or end.
@@ -344,13 +384,6 @@ fn warnings(stored: &resource::Upstream) -> Vec<Warning> {
     {
         warnings.push(Warning::Balancer(name.clone()));
     }
-    if let Some(discovery) = stored
-        .discovery_type
-        .as_ref()
-        .filter(|_| stored.nodes.is_none())
-    {
-        warnings.push(Warning::Discovery(discovery.clone()));
-    }
     if !matches!(stored.scheme, Scheme::Http | Scheme::Https) {
         warnings.push(Warning::Scheme);
     }
@@ -390,6 +423,7 @@ mod tests {
             trusted: None,
             registry: Registry::default(),
             keyring: Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]),
+            discovery: Discovery::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Upstreams, compiled: nodes, which one is next, how each is spoken to. Names of nodes are resolved here, in the background.
 //!
-//! A node set without names is read without any synchronisation; one with names is swapped when an answer changes. Where the
+//! A node set without names is read without any synchronisation; one with names, or from a registry, is swapped when an answer changes. Where the
 //! round stands is kept per worker and outlives edits that leave the nodes as they are. How busy and how slow nodes are is the
 //! process's own knowledge ([`Registry`]).
 //!
@@ -103,13 +103,22 @@ enum Source {
     Named(Box<Named>),
 }
 
-/// Nodes with names among them.
+/// Nodes that change without an edit: there are names among them, or a registry names them.
 #[derive(Debug)]
 struct Named {
     current: ArcSwap<NodeSet>,
-    /// Becomes true when every name has been asked for once.
+    /// Becomes true when the registry, and every name, has been asked for once.
     is_resolved: watch::Receiver<bool>,
-    stored: Vec<resource::Node>,
+    origin: Origin,
+}
+
+/// Who says which nodes there are.
+#[derive(Debug, Clone, PartialEq)]
+enum Origin {
+    /// The upstream itself.
+    Written(Vec<resource::Node>),
+    /// A registry of this kind.
+    Registry(String, lockgate_discovery::Service),
 }
 
 impl Upstream {
@@ -122,7 +131,7 @@ impl Upstream {
         }
     }
 
-    /// Waits, at most for `limit`, until every name of a node has been asked for once.
+    /// Waits, at most for `limit`, until the registry, and every name of a node, has been asked for once.
     pub async fn resolved(&self, limit: Duration) {
         if let Source::Named(named) = &self.source {
             let mut is_resolved = named.is_resolved.clone();

@@ -1,54 +1,99 @@
-//! Keeps the addresses of named nodes current.
+//! Keeps nodes current that change without an edit: addresses of names, and what registries say.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use lockgate_discovery::Subscription;
+use lockgate_model::resource::Node;
+use lockgate_net::dns::Resolver;
 use tokio::sync::watch;
 
 use crate::{
-    Compile, NodeSet, Source, Upstream,
+    NodeSet, Origin, Source, Upstream,
     node::{Common, one_of},
 };
 
 /// Pause before a name that has no address is asked for again, and the longest pause for names that need no server.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Asks for the names of an upstream, again and again as answers grow old, until the upstream is dropped.
+/// Asks for the names of an upstream, again and again as answers grow old, and takes in what its registry says, until the
+/// upstream is dropped.
 pub(crate) fn start(
     upstream: &Arc<Upstream>,
     common: Common,
-    with: Compile,
+    resolver: Resolver,
+    mut subscription: Option<Subscription>,
     done: watch::Sender<bool>,
 ) {
     let upstream = Arc::downgrade(upstream);
     tokio::spawn(async move {
-        while let Some(pause) = resolve(&upstream, &common, &with).await {
-            done.send_replace(true);
-            tokio::time::sleep(pause).await;
+        loop {
+            let (nodes, is_settled) = match &mut subscription {
+                Some(subscription) => (Some(subscription.nodes()), subscription.is_settled()),
+                None => (None, true),
+            };
+            let Some(pause) = resolve(&upstream, nodes, &common, &resolver).await else {
+                return;
+            };
+            if is_settled {
+                done.send_replace(true);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = changed(&mut subscription) => {}
+                // The upstream has the other end.
+                () = done.closed() => return,
+            }
         }
     });
 }
 
-/// Asks for every name once; the pause until the first answer is too old, or `None` when the upstream is gone.
-async fn resolve(upstream: &Weak<Upstream>, common: &Common, with: &Compile) -> Option<Duration> {
-    let stored = match &upstream.upgrade()?.source {
-        Source::Named(named) => named.stored.clone(),
-        Source::Fixed(_) => return None,
+/// Waits until the registry says something else; for ever where there is none, or none that is followed.
+async fn changed(subscription: &mut Option<Subscription>) {
+    if let Some(subscription) = subscription
+        && subscription.changed().await
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Asks for every name once and puts the nodes in force; the pause until the first answer is too old, or `None` when the
+/// upstream is gone.
+async fn resolve(
+    upstream: &Weak<Upstream>,
+    named: Option<Arc<[Node]>>,
+    common: &Common,
+    resolver: &Resolver,
+) -> Option<Duration> {
+    let nodes = match named {
+        Some(nodes) => nodes,
+        None => match &upstream.upgrade()?.source {
+            Source::Named(named) => match &named.origin {
+                Origin::Written(nodes) => nodes.as_slice().into(),
+                Origin::Registry(..) => return None,
+            },
+            Source::Fixed(_) => return None,
+        },
     };
     let mut pause = Duration::MAX;
-    let mut nodes = Vec::with_capacity(stored.len());
-    for node in &stored {
-        match with.resolver.resolve(&node.host).await {
+    let mut found = Vec::with_capacity(nodes.len());
+    for node in nodes.iter() {
+        match resolver.resolve(&node.host).await {
             Ok(answer) => {
                 pause = pause.min(answer.ttl);
-                // The address in use stays while the answer has it: connections are kept by address.
-                let current = upstream.upgrade()?.address_of(common, node);
-                let address = current
-                    .filter(|address| answer.addresses.contains(address))
-                    .or(one_of(&answer.addresses));
-                nodes.extend(address.map(|address| common.node(node, address)));
+                let address = match answer.addresses.as_slice() {
+                    [only] => Some(*only),
+                    several => {
+                        // The address in use stays while the answer has it: connections are kept by address.
+                        let current = upstream.upgrade()?.address_of(common, node);
+                        let current = current.filter(|address| several.contains(address));
+                        current.or(one_of(several))
+                    }
+                };
+                found.extend(address.map(|address| common.node(node, address)));
             }
             Err(error) => {
                 pause = pause.min(RETRY);
@@ -60,8 +105,8 @@ async fn resolve(upstream: &Weak<Upstream>, common: &Common, with: &Compile) -> 
     if let Source::Named(named) = &upstream.source {
         let current = named.current.load_full();
         // What is put in force is what is checked: the same nodes need not be.
-        if !NodeSet::new(nodes.clone(), &common.plan, Some(&current)).is_same(&current) {
-            let fresh = common.set(nodes, Some(&current));
+        if !NodeSet::new(found.clone(), &common.plan, Some(&current)).is_same(&current) {
+            let fresh = common.set(found, Some(&current));
             named.current.store(Arc::new(fresh));
         }
     }

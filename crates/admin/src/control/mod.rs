@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     admin::server_value,
-    options::ControlOptions,
+    options::{ControlOptions, Discovered},
     plugins::{self, Plugins},
     request::{Call, read_away},
     response::Answer,
@@ -97,6 +97,7 @@ impl Control {
                     .await
                     .unwrap_or_else(Answer::from)
             }
+            (&Method::GET, ["discovery", kind, what]) => self.discovered(kind, what),
             // There is no garbage to collect.
             (&Method::POST, ["gc"]) => Answer::empty(StatusCode::OK),
             (&Method::PUT, ["plugins", "reload"]) => {
@@ -104,6 +105,17 @@ impl Control {
                 Answer::text(StatusCode::OK, "done")
             }
             _ => Answer::page(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn discovered(&self, kind: &str, what: &str) -> Answer {
+        match (self.options.discovery)(kind, what) {
+            Some(Discovered::Json(value)) => Answer::json(StatusCode::OK, &value),
+            Some(Discovered::Text(text)) => Answer::text(StatusCode::OK, text),
+            Some(Discovered::Unavailable(reason)) => {
+                Answer::text(StatusCode::SERVICE_UNAVAILABLE, reason)
+            }
+            None => Answer::page(StatusCode::NOT_FOUND),
         }
     }
 

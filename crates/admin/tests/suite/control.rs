@@ -327,3 +327,24 @@ async fn shows_the_health_of_nodes() {
     let empty = Gateway::start_control(&[]).await;
     assert_eq!(empty.ask("GET /v1/healthcheck", "").await.body, "{}\n");
 }
+
+#[tokio::test]
+async fn shows_what_registries_have() {
+    let gateway = Gateway::start_control(&[]).await;
+    for (path, status, kind, body) in [
+        ("eureka/dump", 200, JSON, "{\"services\":{}}\n"),
+        ("consul/show_dump_file", 200, TEXT, "{}"),
+        ("consul_kv/show_dump_file", 503, TEXT, "dump params is nil"),
+    ] {
+        let reply = gateway.ask(&format!("GET /v1/discovery/{path}"), "").await;
+        assert_eq!(reply.status, status, "{path}");
+        assert_eq!(
+            (reply.field("content-type"), &*reply.body),
+            (Some(kind), body)
+        );
+    }
+    for path in ["dns/dump", "eureka", "eureka/dump/x", "eureka/other"] {
+        let reply = gateway.ask(&format!("GET /v1/discovery/{path}"), "").await;
+        assert_eq!(reply.status, 404, "{path}");
+    }
+}

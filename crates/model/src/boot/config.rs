@@ -10,7 +10,10 @@
 
 use serde::Deserialize;
 
-use super::units::{Count, EncryptionKeys, NameServers, Networks, Seconds, Size, Switch, Time};
+use super::{
+    discovery::Discovery,
+    units::{Count, EncryptionKeys, NameServers, Networks, Seconds, Size, Switch, Time},
+};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +21,9 @@ pub struct Config {
     pub apisix: Apisix,
     pub nginx_config: NginxConfig,
     pub deployment: Deployment,
+    /// Checked and read on its own.
+    #[serde(skip)]
+    pub discovery: Discovery,
     #[serde(default)]
     pub graphql: Graphql,
     #[serde(default)]

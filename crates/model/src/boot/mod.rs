@@ -8,7 +8,7 @@ mod admin_key;
 mod checks;
 mod config;
 mod defaults;
-mod discovery;
+pub mod discovery;
 pub(crate) mod environment;
 mod limits;
 mod listeners;
@@ -176,13 +176,14 @@ impl Boot {
                 .map_err(|mismatch| wrong(0, "deployment.role", mismatch.message))?;
         }
         let at = |path: &str, message: String| wrong(tree.place_of(path).line, path, message);
-        schema::check(&tree)
+        let discovery = schema::check(&tree)
             .map_err(|(message, path)| wrong(tree.place_of(&path).line, "", message))?;
         let mut config: Config =
             serde_path_to_error::deserialize(tree.to_json()).map_err(|error| {
                 let path = error.path().to_string();
                 at(&path, error.into_inner().to_string())
             })?;
+        config.discovery = discovery;
         let mut listeners =
             listeners::of(&tree).map_err(|refusal| at(&refusal.path, refusal.message))?;
         checks::check(&tree, &config, environment)

@@ -5,27 +5,16 @@ use std::fmt::Write as _;
 use lockgate_schema::Schema;
 use serde_json::{Value, json};
 
-use super::{discovery, tree::Node};
+use super::{discovery::Discovery, tree::Node};
 
-/// Checks the merged file; the error is the reference's sentence and the path it speaks of.
-pub(super) fn check(tree: &Node) -> Result<(), (String, String)> {
+/// Checks the merged file; the error is the reference's sentence and the path it speaks of. What `discovery` says is read
+/// on the way, with the defaults of its schemas.
+pub(super) fn check(tree: &Node) -> Result<Discovery, (String, String)> {
     let whole = tree.to_json();
     find(&whole_schema(), &whole)
         .map_err(|(finding, path)| (format!("failed to validate config: {finding}"), path))?;
-    for (kind, registry) in whole
-        .get("discovery")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let Some(schema) = discovery::schema(kind) else {
-            continue;
-        };
-        find(&schema, registry).map_err(|(finding, path)| {
-            let message = format!("invalid discovery {kind} configuration: {finding}");
-            (message, format!("discovery.{kind}.{path}"))
-        })?;
-    }
+    let discovery = Discovery::read(whole.get("discovery"))
+        .map_err(|refusal| (refusal.message, format!("discovery.{}", refusal.kind)))?;
     let deployment = whole.get("deployment").cloned().unwrap_or_default();
     let role = deployment
         .get("role")
@@ -35,7 +24,8 @@ pub(super) fn check(tree: &Node) -> Result<(), (String, String)> {
     find(&deployment_schema(&role), &deployment).map_err(|(finding, path)| {
         let message = format!("invalid deployment {role} configuration: {finding}");
         (message, format!("deployment.{path}"))
-    })
+    })?;
+    Ok(discovery)
 }
 
 fn find(schema: &Value, value: &Value) -> Result<(), (String, String)> {

@@ -24,7 +24,7 @@ use servers::Asking;
 const STALE_TTL: Duration = Duration::from_secs(5);
 
 /// Settings of name resolution; the names of `config.yaml` are given with each.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsOptions {
     /// `apisix.dns_resolver`; empty for the servers of `/etc/resolv.conf`.
     pub servers: Vec<SocketAddr>,

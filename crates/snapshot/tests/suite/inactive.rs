@@ -21,6 +21,7 @@ pub(crate) fn settings() -> Settings {
             trusted: None,
             registry: Registry::default(),
             keyring: Keyring::default(),
+            discovery: lockgate_discovery::Discovery::default(),
         },
         plugin_secrets: Arc::default(),
         secrets: Secrets::new(lockgate_secret::Options::new(

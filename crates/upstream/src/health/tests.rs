@@ -28,6 +28,7 @@ impl Bench {
                 trusted: None,
                 registry: Registry::default(),
                 keyring: Keyring::default(),
+                discovery: lockgate_discovery::Discovery::default(),
             },
             clock: Clock::new(),
         }

@@ -3,8 +3,6 @@
 use super::{ConfigOption, honoured, later, never};
 
 const NO_PLUGIN: &str = "no plugin is built in";
-const NO_DISCOVERY: &str =
-    "services are not discovered: upstreams with `discovery_type` have no nodes";
 
 /// These options.
 pub(super) const OPTIONS: &[ConfigOption] = &[
@@ -29,11 +27,29 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "number of bytes",
         "The largest body that is read to match `graphql_` variables.",
     ),
-    later(
-        "discovery.*",
+    honoured(
+        "discovery.dns.*",
         "map",
-        "Registries that nodes come from, by kind.",
-        NO_DISCOVERY,
+        "Nodes from DNS: `servers` or `resolv_conf`, `order`; see [discovery](discovery.md), as for the others.",
+    ),
+    honoured(
+        "discovery.consul.*",
+        "map",
+        "Nodes from the services of Consul.",
+    ),
+    honoured("discovery.consul_kv.*", "map", "Nodes from keys of Consul."),
+    honoured("discovery.eureka.*", "map", "Nodes from Eureka."),
+    honoured("discovery.nacos.*", "map", "Nodes from Nacos."),
+    honoured(
+        "discovery.kubernetes.*",
+        "map, or list of maps",
+        "Nodes from the endpoints of one Kubernetes cluster or several.",
+    ),
+    never(
+        "discovery.tars.*",
+        "map",
+        "Nodes from the database of Tars.",
+        "there is no MySQL client: name the nodes in an upstream, or register the services elsewhere",
     ),
     later(
         "ext-plugin.cmd",

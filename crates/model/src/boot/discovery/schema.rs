@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 const SOURCES: &[(&str, &str)] = &[
-    ("consul", include_str!("discovery/consul.json")),
-    ("consul_kv", include_str!("discovery/consul_kv.json")),
-    ("dns", include_str!("discovery/dns.json")),
-    ("eureka", include_str!("discovery/eureka.json")),
-    ("kubernetes", include_str!("discovery/kubernetes.json")),
-    ("nacos", include_str!("discovery/nacos.json")),
-    ("tars", include_str!("discovery/tars.json")),
+    ("consul", include_str!("consul.json")),
+    ("consul_kv", include_str!("consul_kv.json")),
+    ("dns", include_str!("dns.json")),
+    ("eureka", include_str!("eureka.json")),
+    ("kubernetes", include_str!("kubernetes.json")),
+    ("nacos", include_str!("nacos.json")),
+    ("tars", include_str!("tars.json")),
 ];
 
 /// The schema of a kind of registry. The reference passes over kinds that it does not know.
-pub(super) fn schema(kind: &str) -> Option<Value> {
+pub(super) fn of(kind: &str) -> Option<Value> {
     let (_, source) = SOURCES.iter().find(|(known, _)| *known == kind)?;
     Some(
         serde_json::from_str(source)
@@ -23,7 +23,7 @@ pub(super) fn schema(kind: &str) -> Option<Value> {
 
 /// Whether a value of `discovery.kubernetes` names a variable, as `${NAME}`, with a control character in it
 /// (`apisix/cli/ops.lua` checks what becomes a line of nginx's).
-pub(super) fn names_bad_variable(kubernetes: &Value) -> bool {
+pub(in crate::boot) fn names_bad_variable(kubernetes: &Value) -> bool {
     let clusters = match kubernetes {
         Value::Array(clusters) => clusters.as_slice(),
         one => std::slice::from_ref(one),
@@ -51,9 +51,9 @@ mod tests {
     #[test]
     fn every_schema_is_one() {
         for (kind, _) in SOURCES {
-            let schema = schema(kind).expect("known");
+            let schema = of(kind).expect("known");
             assert!(lockgate_schema::Schema::compile(schema).is_ok(), "{kind}");
         }
-        assert_eq!(schema("other"), None);
+        assert_eq!(of("other"), None);
     }
 }
