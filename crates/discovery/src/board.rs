@@ -182,6 +182,15 @@ impl Board {
         Some(found.1.clone())
     }
 
+    /// All that a source has said.
+    pub(crate) fn all_of(&self, source: usize) -> Services {
+        let inner = lock(&self.inner);
+        let source = inner.sources.get(source).into_iter();
+        let said = source.flat_map(|source| &source.services);
+        said.map(|(key, (_, nodes))| (key.clone(), nodes.clone()))
+            .collect()
+    }
+
     /// Everything known.
     pub(crate) fn all(&self) -> Services {
         let inner = lock(&self.inner);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header::ACCEPT};
-use lockgate_client::{Client, ClientError};
+use lockgate_client::{Body, Client, ClientError};
 use lockgate_net::tls::{ClientTls, TlsError};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -52,15 +52,21 @@ pub(crate) struct Answer {
 pub(crate) enum AskError {
     #[error("{0}")]
     Call(#[from] ClientError),
-    #[error("GET {url}: the status is {status}")]
-    Status { url: String, status: StatusCode },
-    #[error("GET {url}: the answer cannot be read: {error}")]
+    #[error("{method} {url}: the status is {status}")]
+    Status {
+        method: Method,
+        url: String,
+        status: StatusCode,
+    },
+    #[error("{url}: the answer cannot be read: {error}")]
     Malformed {
         url: String,
         error: serde_json::Error,
     },
     #[error("{0} is no address")]
     Address(String),
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Times of a registry.
@@ -104,6 +110,25 @@ impl Http {
         self.ask(Method::GET, url, self.limit).await
     }
 
+    /// Sends what is in the query, and reads the answer whole.
+    pub(crate) async fn post(&self, url: &str) -> Result<Answer, AskError> {
+        self.ask(Method::POST, url, self.limit).await
+    }
+
+    /// Asks, and gives the body as it comes.
+    pub(crate) async fn stream(&self, url: &str) -> Result<Body, AskError> {
+        let request = self.request(Method::GET, url)?;
+        let response = self.client.stream_within(request, self.limit).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        Err(AskError::Status {
+            method: Method::GET,
+            url: without_query(url),
+            status: response.status(),
+        })
+    }
+
     /// Asks, and waits as long as the registry may hold the answer back.
     pub(crate) async fn poll(&self, url: &str, hold: Duration) -> Result<Answer, AskError> {
         self.ask(Method::GET, url, self.limit + hold).await
@@ -115,11 +140,12 @@ impl Http {
         url: &str,
         limit: Duration,
     ) -> Result<Answer, AskError> {
-        let request = self.request(method, url)?;
+        let request = self.request(method.clone(), url)?;
         let response = self.client.stream_within(request, limit).await?;
         let (head, mut body) = response.into_parts();
         if head.status != StatusCode::OK {
             return Err(AskError::Status {
+                method,
                 url: without_query(url),
                 status: head.status,
             });
@@ -159,4 +185,9 @@ pub(crate) fn without_query(url: &str) -> String {
 /// A text as one segment of a path.
 pub(crate) fn segment(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, SEGMENT)
+}
+
+/// A text as a value in a query.
+pub(crate) fn value(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }

@@ -9,9 +9,13 @@
 
 mod board;
 mod consul;
+mod consul_kv;
 mod dns;
+mod eureka;
 mod http;
+mod kubernetes;
 mod limits;
+mod nacos;
 mod pace;
 mod shown;
 
@@ -113,6 +117,20 @@ impl Discovery {
         }
         if let Some(consul) = &config.consul {
             registries.insert("consul", consul::start(consul, options, &mut tasks)?);
+        }
+        if let Some(consul_kv) = &config.consul_kv {
+            let registry = consul_kv::start(consul_kv, options, &mut tasks)?;
+            registries.insert("consul_kv", registry);
+        }
+        if let Some(eureka) = &config.eureka {
+            registries.insert("eureka", eureka::start(eureka, options, &mut tasks)?);
+        }
+        if let Some(nacos) = &config.nacos {
+            registries.insert("nacos", nacos::start(nacos, options, &mut tasks)?);
+        }
+        if let Some(kubernetes) = &config.kubernetes {
+            let registry = kubernetes::start(kubernetes, options, &mut tasks)?;
+            registries.insert("kubernetes", registry);
         }
         Ok(Self {
             shared: Arc::new(Shared {

@@ -32,5 +32,21 @@ pub(crate) const DNS_ALIASES: usize = 8;
 /// Factor above which the weights of SRV records are not scaled: machines with many addresses each.
 pub(crate) const DNS_SCALE: u64 = 10_000;
 
+/// Longest time for which a login to Nacos is used, in seconds.
+pub(crate) const NACOS_TOKEN_S: u64 = 18_000;
+
+/// Objects on one page of a list of Kubernetes (`apisix/discovery/kubernetes/informer_factory.lua`).
+pub(crate) const KUBERNETES_PAGE: u32 = 120;
+
+/// Longest event of a watch, in bytes: an object of Kubernetes has at most 1.5 MiB in its store.
+pub(crate) const KUBERNETES_EVENT_BYTES: usize = 16 << 20;
+
+/// After how many seconds a watch is ended by the server, and how many more by chance. A connection that died in silence is
+/// noticed soon after; the reference asks for half an hour and more.
+pub(crate) const KUBERNETES_WATCH_S: (u64, usize) = (240, 60);
+
+/// Silence after the end of a watch was due.
+pub(crate) const KUBERNETES_GRACE: Duration = Duration::from_secs(20);
+
 /// Services of Consul that are asked for at the same time.
 pub(crate) const CONSUL_PARALLEL: usize = 8;

@@ -1,11 +1,14 @@
 //! What the control API shows of registries.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use lockgate_model::resource::Node;
 use serde_json::{Map, Value, json};
 
-use crate::board::{Board, Services};
+use crate::{
+    board::{Board, Services},
+    kubernetes::Cluster,
+};
 
 /// An answer for the control API.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +25,12 @@ pub enum Shown {
 pub(crate) enum Show {
     /// Not at all.
     Nothing,
+    /// `dump`: options and services.
+    Services,
+    /// `dump`: services alone, in the form of Nacos.
+    Nacos,
+    /// `dump`: options and endpoints, by cluster.
+    Clusters(Vec<Arc<Cluster>>),
     /// `dump`: options and services; and `show_dump_file`.
     WithFile(Option<PathBuf>),
 }
@@ -29,10 +38,26 @@ pub(crate) enum Show {
 impl Show {
     pub(crate) fn answer(&self, board: &Board, written: &Value, what: &str) -> Option<Shown> {
         match (self, what) {
-            (Self::WithFile(_), "dump") => {
+            (Self::Services | Self::WithFile(_), "dump") => {
                 let services = services(&board.all());
                 Some(Shown::Json(
                     json!({"config": masked(written), "services": services}),
+                ))
+            }
+            (Self::Nacos, "dump") => {
+                let services = board.all();
+                let services = services.iter().map(|(key, nodes)| {
+                    let nodes: Value = nodes.iter().map(node).collect();
+                    (key.clone(), json!({ "nodes": nodes }))
+                });
+                let services = Value::Object(services.collect());
+                Some(Shown::Json(json!({ "services": services })))
+            }
+            (Self::Clusters(clusters), "dump") => {
+                let endpoints = clusters.iter().filter_map(|cluster| cluster.shown());
+                let endpoints: Value = endpoints.collect();
+                Some(Shown::Json(
+                    json!({"config": masked(written), "endpoints": endpoints}),
                 ))
             }
             (Self::WithFile(path), "show_dump_file") => Some(match path {

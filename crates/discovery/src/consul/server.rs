@@ -107,13 +107,26 @@ impl Server {
         }
     }
 
+    /// What is at `url` when it does not stand at `at` any more, or when it is time to look again.
+    pub(crate) async fn next(&self, url: &str, at: u64) -> Result<(u64, Answer), AskError> {
+        match self.timing.hold.filter(|_| at > 0) {
+            None => {
+                tokio::time::sleep(self.timing.interval).await;
+                self.get(url).await
+            }
+            Some(hold) => {
+                let found = self.poll(url, at, hold).await?;
+                if found.0 == at {
+                    // A server that does not hold answers back is not asked without a pause.
+                    tokio::time::sleep(jittered(Duration::from_secs(1))).await;
+                }
+                Ok(found)
+            }
+        }
+    }
+
     /// Asks, and has the answer held back until something changed. The server may take a sixteenth longer than it was told.
-    pub(crate) async fn poll(
-        &self,
-        url: &str,
-        at: u64,
-        hold: Duration,
-    ) -> Result<(u64, Answer), AskError> {
+    async fn poll(&self, url: &str, at: u64, hold: Duration) -> Result<(u64, Answer), AskError> {
         let separator = if url.contains('?') { '&' } else { '?' };
         let url = format!("{url}{separator}index={at}&wait={}s", hold.as_secs());
         let answer = self.http.poll(&url, hold + hold / 16).await?;

@@ -10,12 +10,14 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinHandle,
 };
 
 /// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
     /// By names in lower case.
@@ -29,6 +31,10 @@ pub(crate) enum Reply {
         headers: Vec<(&'static str, String)>,
         body: String,
     },
+    /// 200, in pieces, to the end of the channel.
+    Pieces(mpsc::UnboundedReceiver<String>),
+    /// The connection is closed.
+    None,
 }
 
 impl Reply {
@@ -131,6 +137,7 @@ async fn serve(
         let asked = parse(&head);
         log.lock().expect("sound").push(asked.clone());
         let sent = match answer(asked).await {
+            Reply::None => return,
             Reply::Whole {
                 status,
                 headers,
@@ -146,6 +153,15 @@ async fn serve(
                 );
                 stream.write_all(text.as_bytes()).await
             }
+            Reply::Pieces(mut pieces) => {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+                let mut sent = stream.write_all(head.as_bytes()).await;
+                while let Some(piece) = pieces.recv().await {
+                    let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+                    sent = sent.and(stream.write_all(chunk.as_bytes()).await);
+                }
+                sent.and(stream.write_all(b"0\r\n\r\n").await)
+            }
         };
         if sent.is_err() {
             return;
@@ -156,12 +172,13 @@ async fn serve(
 fn parse(head: &str) -> Asked {
     let mut lines = head.lines();
     let mut first = lines.next().unwrap_or_default().split(' ');
-    let _method = first.next();
+    let method = first.next().unwrap_or_default().to_owned();
     let target = first.next().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query = query.split('&').filter_map(|pair| pair.split_once('='));
     let headers = lines.filter_map(|line| line.split_once(": "));
     Asked {
+        method,
         path: path.to_owned(),
         query: query
             .map(|(name, value)| (name.to_owned(), decoded(value)))
