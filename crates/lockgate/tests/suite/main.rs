@@ -4,6 +4,7 @@ mod apis;
 mod background;
 mod commands;
 mod declarative;
+mod discovery;
 mod echo;
 mod etcd;
 mod gateway;
