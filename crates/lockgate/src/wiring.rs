@@ -141,6 +141,7 @@ pub(crate) fn compiler(
             registry,
             keyring: keyring(configuration),
             discovery,
+            all_addresses: configuration.boot.config.apisix.dns_all_addresses,
         },
         plugin_secrets: Arc::new(environment(configuration).plugin_secrets()),
         secrets: Secrets::new(secrets(configuration, resolver, known)),

@@ -327,6 +327,7 @@ mod tests {
             registry: Registry::default(),
             keyring: Keyring::default(),
             discovery: lockgate_discovery::Discovery::default(),
+            all_addresses: false,
         };
         let mut compiler = Compiler::new(Settings {
             router: Mode::HostUri,

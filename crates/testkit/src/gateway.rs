@@ -149,6 +149,7 @@ impl Setup {
                 registry: self.registry.clone(),
                 keyring: Keyring::default(),
                 discovery: Discovery::default(),
+                all_addresses: false,
             },
             plugin_secrets: Arc::default(),
             secrets: secrets.clone(),

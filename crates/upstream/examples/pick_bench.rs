@@ -26,6 +26,7 @@ async fn main() {
         registry: Registry::default(),
         keyring: Keyring::default(),
         discovery: lockgate_discovery::Discovery::default(),
+        all_addresses: false,
     };
     println!(
         "nanoseconds per pick\n{:<28}{:>8}{:>8}{:>8}",

@@ -21,7 +21,7 @@ use crate::{
     balancer::{Balancer, Plan},
     health::{Checking, Settings},
     node::{Common, hash_of},
-    refresh,
+    refresh::{self, Lookup},
 };
 
 /// What upstreams are compiled with.
@@ -41,6 +41,8 @@ pub struct Compile {
     pub keyring: Keyring,
     /// Where services are looked up.
     pub discovery: Discovery,
+    /// `apisix.dns_all_addresses`: whether each address of a name is a node, or one of them by chance.
+    pub all_addresses: bool,
 }
 
 /// `nginx_config.http.upstream` of `config.yaml`.
@@ -179,7 +181,7 @@ impl Upstream {
         };
         let known: Vec<_> = nodes
             .iter()
-            .filter_map(|node| common.local_node(node, &with.resolver))
+            .flat_map(|node| common.local_nodes(node, &with.resolver, with.all_addresses))
             .collect();
         let is_literal = |node: &resource::Node| {
             with.resolver
@@ -196,7 +198,8 @@ impl Upstream {
         let outlier = policy.outlier.as_ref();
         let checking = checking(stored, outlier, with, key, previous, &mut warnings);
         let common = Common { checking, ..common };
-        let is_known = known.len() == nodes.len() && is_settled;
+        let is_local = |node: &resource::Node| with.resolver.local(&node.host).is_some();
+        let is_known = nodes.iter().all(is_local) && is_settled;
         let previous_nodes = previous.map(Upstream::nodes);
         let known = match previous.map(|previous| &previous.source) {
             // While names or registry are asked anew, what the same ones meant before still serves.
@@ -249,8 +252,11 @@ impl Upstream {
             source,
         });
         if let Some(done) = resolving {
-            let resolver = with.resolver.clone();
-            refresh::start(&upstream, common, resolver, subscription, done);
+            let lookup = Lookup {
+                resolver: with.resolver.clone(),
+                all_addresses: with.all_addresses,
+            };
+            refresh::start(&upstream, common, lookup, subscription, done);
         }
         Ok(Compiled { upstream, warnings })
     }
@@ -409,7 +415,11 @@ mod tests {
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
         let hosts =
             std::env::temp_dir().join(format!("lockgate-hosts-{}-{call}", std::process::id()));
-        std::fs::write(&hosts, "127.0.0.9 known.test\n").expect("written");
+        std::fs::write(
+            &hosts,
+            "127.0.0.9 known.test\n127.0.0.7 many.test\n127.0.0.8 many.test\n",
+        )
+        .expect("written");
         let options = DnsOptions {
             servers: vec![([127, 0, 0, 1], 1).into()],
             timeout: Duration::from_millis(200),
@@ -424,6 +434,7 @@ mod tests {
             registry: Registry::default(),
             keyring: Keyring::new(["qeddd145sfvddff3", "edd1c9f0985e76a2"]),
             discovery: Discovery::default(),
+            all_addresses: false,
         }
     }
 
@@ -489,6 +500,47 @@ mod tests {
             1,
             "a name without address is left out"
         );
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_a_node_where_that_is_asked_for() {
+        let stored = r#"{"nodes":{"many.test:81":3,"127.0.0.1:81":1}}"#;
+        let stored = serde_json::from_str(stored).expect("valid");
+        for (all_addresses, expected) in [
+            (false, &["127.0.0.1:81 1", "127.0.0.7:81 3"][..]),
+            (
+                true,
+                &["127.0.0.1:81 1", "127.0.0.7:81 3", "127.0.0.8:81 3"],
+            ),
+        ] {
+            let with = Compile {
+                all_addresses,
+                ..with()
+            };
+            let key = "upstreams/1".into();
+            let compiled = Upstream::compile(&stored, &with, &key, None).expect("compiles");
+            let upstream = compiled.upstream;
+            let shown = || {
+                let nodes = upstream.nodes();
+                let mut shown: Vec<String> = nodes
+                    .iter()
+                    .map(|node| format!("{} {}", node.address, node.weight))
+                    .map(|node| match node.strip_prefix("127.0.0.8:") {
+                        // Either is as good.
+                        Some(rest) if !all_addresses => format!("127.0.0.7:{rest}"),
+                        _ => node,
+                    })
+                    .collect();
+                shown.sort();
+                shown
+            };
+            assert_eq!(shown(), expected);
+            // The same after the names were asked for again.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(shown(), expected);
+        }
     }
 
     #[tokio::test]

@@ -302,11 +302,22 @@ impl Common {
         }
     }
 
-    /// The node where its address is known without asking.
-    pub(crate) fn local_node(&self, stored: &resource::Node, resolver: &Resolver) -> Option<Node> {
-        // One of several addresses, as the reference takes one.
-        let answer = resolver.local(&stored.host)?;
-        Some(self.node(stored, one_of(&answer.addresses)?))
+    /// The nodes of a stored one where its addresses are known without asking: all, or one as the reference takes one.
+    pub(crate) fn local_nodes(
+        &self,
+        stored: &resource::Node,
+        resolver: &Resolver,
+        takes_all: bool,
+    ) -> Vec<Node> {
+        let addresses = resolver
+            .local(&stored.host)
+            .map_or_else(Vec::new, |answer| answer.addresses);
+        let one = one_of(&addresses);
+        addresses
+            .into_iter()
+            .filter(|address| takes_all || Some(*address) == one)
+            .map(|address| self.node(stored, address))
+            .collect()
     }
 }
 

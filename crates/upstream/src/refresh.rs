@@ -18,12 +18,19 @@ use crate::{
 /// Pause before a name that has no address is asked for again, and the longest pause for names that need no server.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How names are looked up.
+pub(crate) struct Lookup {
+    pub(crate) resolver: Resolver,
+    /// Whether each address of a name is a node.
+    pub(crate) all_addresses: bool,
+}
+
 /// Asks for the names of an upstream, again and again as answers grow old, and takes in what its registry says, until the
 /// upstream is dropped.
 pub(crate) fn start(
     upstream: &Arc<Upstream>,
     common: Common,
-    resolver: Resolver,
+    lookup: Lookup,
     mut subscription: Option<Subscription>,
     done: watch::Sender<bool>,
 ) {
@@ -34,7 +41,7 @@ pub(crate) fn start(
                 Some(subscription) => (Some(subscription.nodes()), subscription.is_settled()),
                 None => (None, true),
             };
-            let Some(pause) = resolve(&upstream, nodes, &common, &resolver).await else {
+            let Some(pause) = resolve(&upstream, nodes, &common, &lookup).await else {
                 return;
             };
             if is_settled {
@@ -66,7 +73,7 @@ async fn resolve(
     upstream: &Weak<Upstream>,
     named: Option<Arc<[Node]>>,
     common: &Common,
-    resolver: &Resolver,
+    lookup: &Lookup,
 ) -> Option<Duration> {
     let nodes = match named {
         Some(nodes) => nodes,
@@ -81,19 +88,21 @@ async fn resolve(
     let mut pause = Duration::MAX;
     let mut found = Vec::with_capacity(nodes.len());
     for node in nodes.iter() {
-        match resolver.resolve(&node.host).await {
+        match lookup.resolver.resolve(&node.host).await {
             Ok(answer) => {
                 pause = pause.min(answer.ttl);
-                let address = match answer.addresses.as_slice() {
-                    [only] => Some(*only),
+                match answer.addresses.as_slice() {
+                    several if lookup.all_addresses || several.len() == 1 => {
+                        found.extend(several.iter().map(|address| common.node(node, *address)));
+                    }
                     several => {
                         // The address in use stays while the answer has it: connections are kept by address.
                         let current = upstream.upgrade()?.address_of(common, node);
                         let current = current.filter(|address| several.contains(address));
-                        current.or(one_of(several))
+                        let address = current.or(one_of(several));
+                        found.extend(address.map(|address| common.node(node, address)));
                     }
-                };
-                found.extend(address.map(|address| common.node(node, address)));
+                }
             }
             Err(error) => {
                 pause = pause.min(RETRY);

@@ -24,7 +24,7 @@ fn serve(answer: impl Fn() -> String + Send + 'static) -> SocketAddr {
             while !read.windows(4).any(|end| end == b"\r\n\r\n") {
                 match stream.read(&mut some) {
                     Ok(count) if count > 0 => {
-                        read.extend_from_slice(some.get(..count).unwrap_or_default())
+                        read.extend_from_slice(some.get(..count).unwrap_or_default());
                     }
                     _ => break,
                 }

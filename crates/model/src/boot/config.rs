@@ -68,6 +68,8 @@ pub struct Apisix {
     #[serde(default)]
     pub enable_resolv_search_opt: bool,
     #[serde(default)]
+    pub dns_all_addresses: bool,
+    #[serde(default)]
     pub ssl: Ssl,
     #[serde(default)]
     pub enable_control: bool,

@@ -22,6 +22,7 @@ pub(crate) fn settings() -> Settings {
             registry: Registry::default(),
             keyring: Keyring::default(),
             discovery: lockgate_discovery::Discovery::default(),
+            all_addresses: false,
         },
         plugin_secrets: Arc::default(),
         secrets: Secrets::new(lockgate_secret::Options::new(

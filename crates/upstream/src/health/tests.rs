@@ -29,6 +29,7 @@ impl Bench {
                 registry: Registry::default(),
                 keyring: Keyring::default(),
                 discovery: lockgate_discovery::Discovery::default(),
+                all_addresses: false,
             },
             clock: Clock::new(),
         }

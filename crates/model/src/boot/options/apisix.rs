@@ -173,6 +173,11 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "boolean",
         "Whether the search list of `/etc/resolv.conf` applies to short names.",
     ),
+    honoured(
+        "apisix.dns_all_addresses",
+        "boolean",
+        "Lockgate's own: every address of a node's name is a node of its own, where APISIX takes one by chance. Off by default.",
+    ),
     later_though_on(
         "apisix.ssl.enable",
         "boolean",
