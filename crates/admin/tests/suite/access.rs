@@ -107,20 +107,35 @@ async fn takes_the_key_from_argument_before_header_before_cookie() {
 
 #[tokio::test]
 async fn asks_for_no_key_where_none_is_required() {
-    for options in [
-        AdminOptions {
+    for options in [keyed_options(), open_options()] {
+        let gateway = Gateway::start_with(AdminOptions {
             is_key_required: false,
-            ..keyed_options()
-        },
-        AdminOptions {
-            is_key_required: true,
-            ..open_options()
-        },
-    ] {
-        let gateway = Gateway::start_with(options).await;
+            ..options
+        })
+        .await;
         for fields in ["", "X-API-KEY: anything\r\n"] {
             assert_eq!(gateway.ask_with(LIST, fields, "").await.status, 200);
         }
+    }
+}
+
+#[tokio::test]
+async fn lets_nobody_in_where_a_key_is_required_and_none_is_set() {
+    let gateway = Gateway::start_with(AdminOptions {
+        keys: Vec::new(),
+        ..keyed_options()
+    })
+    .await;
+    for (fields, description) in [
+        ("", "missing apikey"),
+        ("X-API-KEY: anything\r\n", "wrong apikey"),
+        ("X-API-KEY: \r\n", "wrong apikey"),
+        ("Cookie: x_api_key=\r\n", "wrong apikey"),
+    ] {
+        let reply = gateway.ask_with(LIST, fields, "").await;
+        let found: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        let expected = json!({"error_msg": "failed to check token", "description": description});
+        assert_eq!((reply.status, found), (401, expected), "{fields}");
     }
 }
 
