@@ -169,7 +169,10 @@ impl Compiler {
 
     fn rebuild(&mut self, mut dirty: Dirty) {
         for key in std::mem::take(&mut dirty.needing) {
-            if let Some(entry) = self.needing.entry(&key) {
+            if let Some(("routes", id)) = split(&key) {
+                // Built from what is stored of it: what it was built from last may be older.
+                dirty.routes.insert(id.into());
+            } else if let Some(entry) = self.needing.entry(&key) {
                 self.put(&entry, &mut dirty);
             }
         }
@@ -404,7 +407,10 @@ impl Compiler {
         let key: Arc<str> = format!("routes/{id}").into();
         self.problems.remove(&key);
         match parse::<resource::Route>(&stored.value) {
-            Err(problem) => self.note(&key, problem),
+            Err(problem) => {
+                self.needing.release(&key);
+                self.note(&key, problem);
+            }
             Ok(mut route) => {
                 self.take_plugins(&key, &mut route.plugins);
                 let uses = Uses {
@@ -563,11 +569,15 @@ impl Compiler {
         }
     }
 
-    /// Reads a stored value; what cannot be read is noted, and what was in force before stays.
+    /// Reads a stored value; what cannot be read is noted, and what was in force before stays as it is: it is not what is
+    /// stored, and is not built again when something that it needs changes.
     fn read<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
         self.problems.remove(&entry.key);
         parse(&entry.value)
-            .map_err(|problem| self.note(&entry.key, problem))
+            .map_err(|problem| {
+                self.needing.release(&entry.key);
+                self.note(&entry.key, problem);
+            })
             .ok()
     }
 

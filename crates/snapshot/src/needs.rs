@@ -31,7 +31,7 @@ impl Needs {
     }
 }
 
-/// The objects that need something, as they are stored.
+/// The objects that need something, as they are stored: one whose newest value cannot be read is not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Needing {
     objects: HashMap<Arc<str>, Object>,

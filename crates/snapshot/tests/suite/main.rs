@@ -7,5 +7,6 @@
 
 mod inactive;
 mod incremental;
+mod needing;
 mod secrets;
 mod watch;
