@@ -100,7 +100,8 @@ pub(crate) fn local_copy_path(configuration: &Configuration) -> PathBuf {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Identity {
     provider: Provider,
-    etcd: boot::Etcd,
+    /// Where it is etcd: its options mean nothing to others.
+    etcd: Option<boot::Etcd>,
     /// With what is in its files, which may be replaced.
     etcd_tls: Option<ClientTls>,
     /// The configuration file, and what its objects are checked with.
@@ -117,7 +118,7 @@ impl Identity {
         let etcd_tls = is_etcd.then(|| etcd_tls(configuration)).transpose()?;
         Ok(Self {
             provider,
-            etcd: deployment.etcd.clone(),
+            etcd: is_etcd.then(|| deployment.etcd.clone()),
             etcd_tls,
             file: config_file::place(configuration)
                 .map(|(path, _)| (path, wiring::environment(configuration))),
@@ -202,16 +203,42 @@ mod tests {
 
     use super::*;
 
-    fn options(text: &str) -> anyhow::Result<EtcdOptions> {
+    fn configuration(text: &str) -> anyhow::Result<Configuration> {
         let file = File {
             name: "config.yaml",
             text,
         };
-        etcd_options(&Configuration {
+        Ok(Configuration {
             prefix: "p".into(),
             file: None,
             boot: Boot::read(Some(file), &|_| None)?,
         })
+    }
+
+    fn options(text: &str) -> anyhow::Result<EtcdOptions> {
+        etcd_options(&configuration(text)?)
+    }
+
+    #[test]
+    fn options_of_etcd_are_for_etcd_alone() {
+        for (role, is_same) in [
+            ("role_traditional: {config_provider: embedded}", true),
+            // Pushed.
+            ("role_traditional: {config_provider: yaml}", true),
+            (
+                "role: data_plane, role_data_plane: {config_provider: yaml}",
+                true,
+            ),
+            ("role_traditional: {config_provider: etcd}", false),
+        ] {
+            let identity = |etcd: &str| {
+                let text = format!("deployment: {{{role}, etcd: {{{etcd}}}}}");
+                Identity::of(&configuration(&text).expect("valid")).expect("known")
+            };
+            assert!(identity("timeout: 3") == identity("timeout: 3"), "{role}");
+            let is_kept = identity("timeout: 3") == identity("timeout: 4");
+            assert_eq!(is_kept, is_same, "{role}");
+        }
     }
 
     #[test]
