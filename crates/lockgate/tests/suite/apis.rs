@@ -125,6 +125,31 @@ fn the_lists_of_plugins_are_read_again_when_that_is_asked_for() {
     assert!(get(control, "/v1/schema").contains("\"plugins\":{\"gzip\":"));
 }
 
+/// `admin_key` is asked for in all of these, and no request has one that fits.
+#[test]
+fn nobody_is_let_in_where_the_file_sets_no_key() {
+    for keys in ["[]", "[{name: eve, key: '', role: viewer}]"] {
+        let file = |ports| {
+            let file = config(ports, KEY, "");
+            let from = file.find("    admin_key:").expect("there");
+            let to = file.find("apisix:").expect("behind it");
+            let keys = format!("    allow_admin: [127.0.0.0/24]\n    admin_key: {keys}\n");
+            format!("{}{keys}{}", &file[..from], &file[to..])
+        };
+        let (_process, _prefix, [_, admin, _]) = start(file);
+        for key in ["", "X-API-KEY: \r\n", "X-API-KEY: any\r\n"] {
+            let request = format!(
+                "GET /apisix/admin/routes HTTP/1.1\r\nHost: test\r\n{key}Connection: close\r\n\r\n"
+            );
+            let answer = exchange(admin, &request);
+            assert!(
+                answer.starts_with("HTTP/1.1 401 "),
+                "{keys} {key}: {answer}"
+            );
+        }
+    }
+}
+
 #[test]
 fn an_instance_keeps_its_name() {
     let named = |ports| config(ports, KEY, "").replace("apisix:\n", "apisix:\n  id: edge-7\n");
