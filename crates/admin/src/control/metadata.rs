@@ -1,13 +1,14 @@
-//! Plugin metadata that this process knows, in the order of the list of plugins.
+//! Plugin metadata as the data plane sees it: secrets decrypted. Listed by falling priority of the plugins that are on.
 
 use http::StatusCode;
+use lockgate_keyring::Part;
 use lockgate_store::StoreError;
 use serde_json::Value;
 
 use super::list;
 use crate::{options::ControlOptions, response::Answer};
 
-/// Of every plugin that has any.
+/// Of every plugin that is on and has any.
 ///
 /// # Errors
 /// The store failed.
@@ -19,18 +20,12 @@ pub(super) async fn all(options: &ControlOptions) -> Result<Answer, StoreError> 
     Ok(Answer::json(StatusCode::OK, &list(found)))
 }
 
-/// Of one plugin.
+/// Of one plugin, on or off (`dump_plugin_metadata` in `apisix/control/v1.lua`).
 ///
 /// # Errors
 /// The store failed.
 pub(super) async fn one(options: &ControlOptions, name: &str) -> Result<Answer, StoreError> {
-    let is_on = options.plugins.has(name);
-    let found = if is_on {
-        stored(options, name).await?
-    } else {
-        None
-    };
-    Ok(match found {
+    Ok(match stored(options, name).await? {
         Some(metadata) => Answer::json(StatusCode::OK, &metadata),
         None => Answer::error(
             StatusCode::NOT_FOUND,
@@ -48,6 +43,10 @@ async fn stored(options: &ControlOptions, name: &str) -> Result<Option<Value>, S
         let mut value: Value = serde_json::from_slice(&entry.value).ok()?;
         let id = Value::String(name.to_owned());
         value.as_object_mut()?.insert("id".into(), id);
+        // As in the reference, what belongs to a plugin that is off is shown as it is stored, and so is what no key opens.
+        if options.plugins.has(name) {
+            let _unread = options.secrets.decrypt(name, Part::Metadata, &mut value);
+        }
         Some(value)
     }))
 }

@@ -1,13 +1,13 @@
 //! The control API.
 
-use lockgate_admin::Problem;
+use lockgate_admin::{PluginLists, Plugins, Problem};
 use lockgate_model::{
     health::{CheckedNode, CheckedUpstream, Counters, Health},
     resource::ProbeKind,
 };
 use serde_json::{Value, json};
 
-use crate::{gateway::Gateway, memory::Trouble, wire::Reply};
+use crate::{encryption::NEW_KEY, gateway::Gateway, memory::Trouble, wire::Reply};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -218,7 +218,11 @@ async fn shows_plugin_metadata() {
         ("plugin_metadata/cors", 200, cors),
         ("plugin_metadata/gzip", 404, missing("gzip")),
         // Not switched on.
-        ("plugin_metadata/server-info", 404, missing("server-info")),
+        (
+            "plugin_metadata/server-info",
+            200,
+            json!({"id": "server-info"}),
+        ),
         ("plugin_metadata/none", 404, missing("none")),
     ] {
         let reply = gateway.ask(&format!("GET /v1/{path}"), "").await;
@@ -227,6 +231,29 @@ async fn shows_plugin_metadata() {
             (status, expected),
             "{path}"
         );
+    }
+}
+
+/// Of a plugin that is off the reference knows no schema, and so no field to decrypt.
+#[tokio::test]
+async fn decrypts_the_metadata_of_plugins_that_are_on() {
+    for (names, expected) in [
+        (vec!["error-log-logger".into()], "new-key"),
+        (vec![], NEW_KEY),
+    ] {
+        let plugins = Plugins::new(PluginLists {
+            http: names,
+            stream: Vec::new(),
+        });
+        let gateway = Gateway::start_control_knowing(&[], Vec::new(), plugins).await;
+        let stored = json!({"clickhouse": {"password": NEW_KEY}});
+        let key = "plugin_metadata/error-log-logger";
+        gateway.store.seed(key, &stored.to_string());
+        let shown = json_of(&gateway.ask(&format!("GET /v1/{key}"), "").await);
+        assert_eq!(shown["clickhouse"]["password"], expected);
+        let all = json_of(&gateway.ask("GET /v1/plugin_metadatas", "").await);
+        let is_on = expected != NEW_KEY;
+        assert_eq!(all, if is_on { json!([shown]) } else { json!({}) });
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{gateway::Gateway, rules::pem};
 
 /// What the reference stores for `new-key` with its first standard key.
-const NEW_KEY: &str = "523EisB/dvqlIT9RzfF3ZQ==";
+pub(crate) const NEW_KEY: &str = "523EisB/dvqlIT9RzfF3ZQ==";
 
 /// The key in the reference's tests, `t/node/data_encrypt.t` and others.
 const TEST_KEY: &str = "edd1c9f0985e76a2";

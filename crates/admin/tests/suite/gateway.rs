@@ -169,6 +169,15 @@ impl Gateway {
         problems: &[Problem],
         health: Vec<CheckedUpstream>,
     ) -> Self {
+        Self::start_control_knowing(problems, health, Plugins::default()).await
+    }
+
+    /// A control API that is told this, with these plugins.
+    pub(crate) async fn start_control_knowing(
+        problems: &[Problem],
+        health: Vec<CheckedUpstream>,
+        plugins: Plugins,
+    ) -> Self {
         let store = memory::empty();
         let problems = problems.to_vec();
         let control = Control::new(ControlOptions {
@@ -178,7 +187,7 @@ impl Gateway {
             problems: Arc::new(move || problems.clone()),
             health: Arc::new(move || health.clone()),
             secrets: Arc::new(Environment::default().plugin_secrets()),
-            plugins: Arc::default(),
+            plugins: Arc::new(plugins),
             discovery: Arc::new(discovered),
         });
         Self::serve(store, Arc::default(), |listener, stop| {
