@@ -151,7 +151,7 @@ impl Admin {
             );
             return Err(Answer::error(StatusCode::METHOD_NOT_ALLOWED, message));
         }
-        self.plugins.reload();
+        self.plugins.reload().await;
         if let Err(error) = self.store_plugins(author, Expect::Any).await {
             tracing::error!(%error, "failed to set plugins");
         }

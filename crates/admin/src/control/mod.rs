@@ -101,7 +101,7 @@ impl Control {
             // There is no garbage to collect.
             (&Method::POST, ["gc"]) => Answer::empty(StatusCode::OK),
             (&Method::PUT, ["plugins", "reload"]) => {
-                self.options.plugins.reload();
+                self.options.plugins.reload().await;
                 Answer::text(StatusCode::OK, "done")
             }
             _ => Answer::page(StatusCode::NOT_FOUND),

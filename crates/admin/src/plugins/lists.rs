@@ -15,7 +15,7 @@ pub struct PluginLists {
     pub stream: Vec<String>,
 }
 
-/// Reads the lists again; `None` where they cannot be read, which it logs.
+/// Reads the lists again; `None` where they cannot be read, which it logs. It may block.
 pub type ListSource = Arc<dyn Fn() -> Option<PluginLists> + Send + Sync>;
 
 impl Default for PluginLists {

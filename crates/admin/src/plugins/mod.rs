@@ -100,9 +100,14 @@ impl Plugins {
     }
 
     /// Reads the lists again. They stay as they are where that fails, which whoever reads them has logged.
-    pub(crate) fn reload(&self) {
-        if let Some(lists) = self.source.as_ref().and_then(|source| source()) {
-            self.switch(lists);
+    pub(crate) async fn reload(&self) {
+        if let Some(source) = self.source.clone() {
+            // It reads a file.
+            match tokio::task::spawn_blocking(move || source()).await {
+                Ok(Some(lists)) => self.switch(lists),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the lists of plugins are not read anew"),
+            }
         }
         tracing::info!("the lists of plugins were loaded");
     }
