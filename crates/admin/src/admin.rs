@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
+    path::Path as FilePath,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -54,6 +55,7 @@ pub struct Admin {
     clock: Clock,
     log_limit: LogLimit,
     unread_limit: LogLimit,
+    ui_limit: LogLimit,
     /// The configuration, where it comes as a whole and no object can be written alone.
     configs: Option<(Arc<Configs>, InForce)>,
 }
@@ -76,6 +78,7 @@ impl Admin {
             clock: Arc::new(unix_seconds),
             log_limit: LogLimit::default(),
             unread_limit: LogLimit::default(),
+            ui_limit: LogLimit::default(),
             configs: None,
             options,
             store,
@@ -214,8 +217,13 @@ impl Admin {
 
     /// Answers for the dashboard and the API.
     async fn served(&self, call: &Call, body: &mut Incoming) -> Answer {
+        let unreadable = |path: &FilePath, error: &std::io::Error| {
+            if let Some(withheld) = self.ui_limit.take(self.now()) {
+                tracing::error!(path = %path.display(), %error, withheld, "cannot read a file of the dashboard");
+            }
+        };
         if let Some(root) = &self.options.ui
-            && let Some(answer) = ui::answer(root, call).await
+            && let Some(answer) = ui::answer(root, call, &unreadable).await
         {
             return answer;
         }

@@ -17,20 +17,27 @@ use crate::{limits::UI_FILE_BYTES, request::Call, response::Answer};
 /// How long browsers keep the files (`expires 7200s` in the reference).
 const KEPT: Duration = Duration::from_hours(2);
 
+/// Is told of files that cannot be read. Clients cause it, so it is to keep from filling the log.
+pub(crate) type Unreadable<'a> = &'a (dyn Fn(&FilePath, &std::io::Error) + Sync);
+
 /// Answers for paths below `/ui`; `None` for all others.
-pub(crate) async fn answer(root: &FilePath, call: &Call) -> Option<Answer> {
+pub(crate) async fn answer(
+    root: &FilePath,
+    call: &Call,
+    unreadable: Unreadable<'_>,
+) -> Option<Answer> {
     let segments = call.path.segments();
     match segments.as_slice() {
         ["ui"] if !call.path.ends_with_slash() => Some(
             Answer::page(StatusCode::MOVED_PERMANENTLY)
                 .with(header::LOCATION, HeaderValue::from_static("/ui/")),
         ),
-        ["ui", inside @ ..] => Some(file(root, inside, call).await),
+        ["ui", inside @ ..] => Some(file(root, inside, call, unreadable).await),
         _ => None,
     }
 }
 
-async fn file(root: &FilePath, inside: &[&str], call: &Call) -> Answer {
+async fn file(root: &FilePath, inside: &[&str], call: &Call, unreadable: Unreadable<'_>) -> Answer {
     if call.method != Method::GET && call.method != Method::HEAD {
         return Answer::page(StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -40,11 +47,11 @@ async fn file(root: &FilePath, inside: &[&str], call: &Call) -> Answer {
     let found = if call.path.ends_with_slash() {
         None
     } else {
-        read(&path).await
+        read(&path, unreadable).await
     };
     let found = match found {
         Some(found) => Some(found),
-        None => read(&root.join("index.html")).await,
+        None => read(&root.join("index.html"), unreadable).await,
     };
     match found {
         Some(found) => found.answer(call),
@@ -59,15 +66,13 @@ struct Found {
     modified: SystemTime,
 }
 
-async fn read(path: &FilePath) -> Option<Found> {
+async fn read(path: &FilePath, unreadable: Unreadable<'_>) -> Option<Found> {
     let about = fs::metadata(path).await.ok()?;
     if !about.is_file() || about.len() > UI_FILE_BYTES {
         return None;
     }
     let bytes = fs::read(path).await;
-    let bytes = bytes
-        .map_err(|error| tracing::error!(path = %path.display(), %error, "cannot read a file of the dashboard"))
-        .ok()?;
+    let bytes = bytes.map_err(|error| unreadable(path, &error)).ok()?;
     Some(Found {
         bytes: bytes.into(),
         kind: kind_of(path),
