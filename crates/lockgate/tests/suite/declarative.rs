@@ -319,6 +319,12 @@ fn the_admin_api_can_be_named() {
             "{said}"
         );
     }
+    let (code, exported, said) = export(Some(crate::gateway::KEY), &format!("{url}elsewhere"));
+    assert_eq!((code, exported.as_str()), (Some(1), ""));
+    assert!(
+        said.contains("the Admin API does not list secrets: 404 Not Found: "),
+        "{said}"
+    );
     let (code, _, said) = export(None, "http://127.0.0.1:1");
     assert!(code == Some(1) && said.contains("127.0.0.1:1"), "{said}");
 }

@@ -113,9 +113,16 @@ impl Remote {
     ) -> anyhow::Result<Vec<String>> {
         let answer = self.call(Method::GET, path, Bytes::new()).await?;
         let (status, body) = (answer.status(), answer.into_body());
-        // A gateway without this kind, or one that proxies no streams, has none of its objects.
-        let is_off = kind.name == "stream_routes" && status == StatusCode::BAD_REQUEST;
-        if status == StatusCode::NOT_FOUND || is_off {
+        // A gateway without this kind, or one that proxies no streams, has none of its objects. A path that is not the Admin API's
+        // says nothing of objects.
+        let has_none = match status {
+            StatusCode::NOT_FOUND => {
+                path != kind.name || reason(&body).starts_with("Unsupported resource type")
+            }
+            StatusCode::BAD_REQUEST => kind.name == "stream_routes",
+            _ => false,
+        };
+        if has_none {
             return Ok(Vec::new());
         }
         if !status.is_success() {
