@@ -5,7 +5,7 @@ use std::{fs, io::Read as _, path::Path};
 use anyhow::Context as _;
 use lockgate_model::boot::{self, AdminRole};
 
-use crate::configuration::Configuration;
+use crate::{configuration::Configuration, replace};
 
 /// Letters of a key; the reference's (`apisix/core/id.lua`).
 const LETTERS: usize = 32;
@@ -49,7 +49,7 @@ pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let written = match boot::with_admin_keys(&text, &made) {
-        Some(text) => fs::write(file, text).map_err(|error| error.to_string()),
+        Some(text) => replace::text(file, &text).map_err(|error| error.to_string()),
         None => Err("its form does not allow it".to_owned()),
     };
     Ok(match written {

@@ -17,6 +17,7 @@ mod instance;
 mod listeners;
 mod logs;
 mod process;
+mod replace;
 mod run;
 mod signals;
 mod store;

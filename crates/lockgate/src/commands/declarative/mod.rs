@@ -6,12 +6,7 @@
 mod carry_out;
 mod remote;
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, io::Read as _, path::Path};
 
 use anyhow::{Context as _, bail};
 use lockgate_declare::{Action, Change, Document, Kind, changes};
@@ -20,7 +15,7 @@ use serde_json::Value;
 use self::remote::Remote;
 use crate::{
     cli::{Access, Apply, Diff, Export, Flags, Import, Selection},
-    say,
+    replace, say,
 };
 
 use super::Outcome;
@@ -46,7 +41,8 @@ pub(super) fn export(flags: &Flags, options: &Export) -> anyhow::Result<Outcome>
     match path {
         None => say(&text),
         Some(path) => {
-            write_private(path, &text)
+            // There are keys in it.
+            replace::file(path, &text, None)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
@@ -213,18 +209,6 @@ fn read(file: &Path) -> anyhow::Result<Document> {
     let text = text.with_context(|| format!("cannot read {}", file.display()))?;
     let document = Document::parse(&text);
     document.with_context(|| format!("{} cannot be used", file.display()))
-}
-
-/// Writes a file that only its owner may read, for there are keys in it. It appears when it is complete.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&partial)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)
 }
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
