@@ -24,11 +24,18 @@ pub(crate) const LOOKUPS: usize = 16;
 /// Longest for one request to Vault, where the manager's `timeout` says nothing (`apisix/secret/vault.lua`).
 pub(crate) const VAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest for one request to Vault, whatever its `timeout` says: one that takes longer will not be answered, and
+/// holds one of [`LOOKUPS`].
+pub(crate) const VAULT_TIMEOUT_MOST: Duration = Duration::from_mins(10);
+
 /// Longest for one request to AWS or GCP. The reference waits for nginx's 60 s, and a request of a client with it.
 pub(crate) const CLOUD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Largest answer of a manager that is read. AWS and GCP keep 64 KiB per secret, Vault 1 MiB.
 pub(crate) const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest file that describes a service account. Those of Google have some 2.5 KiB.
+pub(crate) const ACCOUNT_BYTES: u64 = 64 * 1024;
 
 /// How much of a refusing answer stands in an error.
 pub(crate) const QUOTED_CHARS: usize = 512;

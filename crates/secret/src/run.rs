@@ -40,8 +40,10 @@ impl Secrets {
                 () = self.shared.wake.notified() => {}
                 () = due => {}
                 Some(done) = asking.join_next() => {
-                    if let Ok((due, outcome)) = done {
-                        self.answered(&due, outcome);
+                    match done {
+                        Ok((due, outcome)) => self.answered(&due, outcome),
+                        // It is made again when its time is over.
+                        Err(error) => tracing::error!(%error, "a secret is not known: its lookup was lost"),
                     }
                 }
             }

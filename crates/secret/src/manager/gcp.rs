@@ -1,6 +1,6 @@
 //! Google Cloud's Secret Manager (`apisix/secret/gcp.lua`).
 
-use std::fmt;
+use std::{fmt, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
@@ -9,13 +9,13 @@ use http::{
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::{io::AsyncReadExt as _, sync::Mutex};
 
 use super::{With, get, google_token::Token, quoted};
 use crate::{
     LookupError,
     error::ManagerError,
-    limits::CLOUD_TIMEOUT,
+    limits::{ACCOUNT_BYTES, CLOUD_TIMEOUT},
     reference::{field, some},
 };
 
@@ -169,7 +169,7 @@ impl Gcp {
             Source::File(path) => path,
         };
         // Read anew for each lookup: the file may have been replaced.
-        let text = tokio::fs::read(path).await.map_err(|error| {
+        let text = read_file(path).await.map_err(|error| {
             format!("failed to read configuration, file: {path}, err: {path}: {error}")
         })?;
         serde_json::from_slice(&text)
@@ -192,4 +192,18 @@ impl Gcp {
         let token = Token::read(account, answer.body())?;
         Ok(kept.insert(token).authorization.clone())
     }
+}
+
+/// Reads a file that must be one, and no longer than an account is: the path is the manager's.
+async fn read_file(path: &str) -> io::Result<Vec<u8>> {
+    if !tokio::fs::metadata(path).await?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let file = tokio::fs::File::open(path).await?;
+    let mut text = Vec::new();
+    file.take(ACCOUNT_BYTES + 1).read_to_end(&mut text).await?;
+    if text.len() as u64 > ACCOUNT_BYTES {
+        return Err(io::Error::other("it is longer than 64 KiB"));
+    }
+    Ok(text)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{With, get, quoted};
 use crate::{
     LookupError,
-    limits::VAULT_TIMEOUT,
+    limits::{VAULT_TIMEOUT, VAULT_TIMEOUT_MOST},
     reference::{or_environment, some},
 };
 
@@ -85,7 +85,8 @@ impl Vault {
             request.headers_mut().insert(name, value);
         }
         let limit = self.timeout.map_or(VAULT_TIMEOUT, |seconds| {
-            Duration::try_from_secs_f64(seconds).unwrap_or(VAULT_TIMEOUT)
+            let limit = Duration::try_from_secs_f64(seconds).unwrap_or(VAULT_TIMEOUT);
+            limit.min(VAULT_TIMEOUT_MOST)
         });
         let answer = with
             .send(request, true, limit)

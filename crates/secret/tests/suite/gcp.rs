@@ -250,6 +250,7 @@ async fn the_account_may_stand_in_a_file() {
         ("whole", whole.to_string()),
         ("partial", partial.to_string()),
         ("broken", "{".into()),
+        ("long", format!("{whole}{}", " ".repeat(64 * 1024))),
     ] {
         std::fs::write(path(name), text).expect("written");
     }
@@ -272,6 +273,20 @@ async fn the_account_may_stand_in_a_file() {
             )),
         ),
         (
+            "long",
+            Err(format!(
+                "{failed}failed to read configuration, file: {0}, err: {0}: it is longer than 64 KiB",
+                path("long")
+            )),
+        ),
+        (
+            "",
+            Err(format!(
+                "{failed}failed to read configuration, file: {0}, err: {0}: it is no file",
+                path("")
+            )),
+        ),
+        (
             "none",
             Err(format!(
                 "{failed}failed to read configuration, file: {0}, err: {0}: No such file or directory (os error 2)",
@@ -279,7 +294,7 @@ async fn the_account_may_stand_in_a_file() {
             )),
         ),
     ] {
-        let id = format!("gcp/{name}");
+        let id = format!("gcp/of-{name}");
         put(&secrets, &id, &json!({"auth_file": path(name)}));
         let found = value(&secrets, &format!("$secret://{id}/jack/key")).await;
         assert_eq!(found, expected.map(Value::from), "{name}");

@@ -56,12 +56,14 @@ async fn keys_are_paths_with_the_name_of_a_field_behind() {
         ("vault/missing", json!({"token": "$ENV://VALT_TOKEN"})),
         ("vault/two", json!({"prefix": "two", "kv_version": 2})),
         ("vault/shape", json!({"prefix": "two/data"})),
+        ("vault/patient", json!({"timeout": 1e19})),
     ] {
         put(&secrets, id, &stored(&vault, &further));
     }
     for (reference, expected) in [
         ("1/apisix-key/jack/key", Ok(json!("value"))),
         ("1//apisix-key/jack/key", Ok(json!("value"))),
+        ("patient/apisix-key/jack/key", Ok(json!("value"))),
         ("1/apisix-key/jack/number", Ok(json!(5))),
         ("1/apisix-key/jack/off", Err("no value")),
         ("1/apisix-key/jack/none", Err("no value")),
