@@ -177,11 +177,6 @@ impl Secrets {
         }
     }
 
-    /// The managers that are known, by their keys below `secrets/`.
-    pub fn managers(&self) -> Vec<Arc<str>> {
-        self.state().managers.keys().cloned().collect()
-    }
-
     /// What is known of a text; `None` where it is no reference. Never waits.
     pub fn look_up(&self, text: &str) -> Option<(Answer, Used)> {
         let parsed = Reference::parse(text)?;
