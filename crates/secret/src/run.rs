@@ -53,7 +53,16 @@ impl Secrets {
     /// The next lookup that is due.
     fn next(&self) -> Option<impl Future<Output = Outcome> + Send + 'static> {
         let mut state = self.state();
-        let due = state.slots.take_due(Instant::now())?;
+        let was_pending = state.slots.is_pending();
+        let Some(due) = state.slots.take_due(Instant::now()) else {
+            // What nothing uses was forgotten, and it may have been all that `settled` waits for.
+            let is_settled = was_pending && !state.slots.is_pending();
+            drop(state);
+            if is_settled {
+                self.tell();
+            }
+            return None;
+        };
         let manager = match Reference::parse(&due.reference) {
             Some(Ok(Reference::Managed { conf, .. })) => state.managers.get(conf).cloned(),
             _ => None,

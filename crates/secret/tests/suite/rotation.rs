@@ -167,6 +167,21 @@ async fn what_nothing_uses_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_what_nothing_uses() {
+    let vault = Origin::start(|connection| {
+        connection.rest();
+    });
+    let secrets = secrets(&[], |_| {});
+    let stored = json!({"uri": format!("http://{}", vault.node()), "prefix": "kv", "token": "t"});
+    put(&secrets, "vault/1", &stored);
+    drop(secrets.look_up(KEY).expect("a reference"));
+    assert!(secrets.is_pending());
+    let settled = secrets.settled(PATIENCE * 10);
+    timeout(PATIENCE, settled).await.expect("told");
+    assert!(!secrets.is_pending());
+}
+
+#[tokio::test]
 async fn many_references_are_looked_up_side_by_side_within_bounds() {
     let at_once = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let counts = at_once.clone();
