@@ -44,7 +44,7 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
         "nginx_config.worker_shutdown_timeout",
         "time",
-        "How long requests may go on after SIGQUIT.",
+        "How long requests may go on after SIGQUIT, and on workers that a reload has replaced.",
     ),
     never(
         "nginx_config.max_pending_timers",
