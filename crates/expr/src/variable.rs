@@ -159,6 +159,8 @@ variables! {
         BytesSent = "bytes_sent",
         /// Status of the response.
         Status = "status",
+        /// Why the status is the gateway's own, such as `no route`; empty where it is not. Lockgate's, not the reference's.
+        LockgateReason = "lockgate_reason",
         /// Addresses of the nodes tried, separated by commas.
         UpstreamAddr = "upstream_addr",
         /// Status of each try.

@@ -40,6 +40,7 @@ pub(crate) fn proxy(
         pins_workers: nginx.enable_cpu_affinity,
         server: version::server(apisix.enable_server_tokens),
         show_upstream_status: apisix.show_upstream_status_in_response_header,
+        reason_header: configuration.boot.config.lockgate.reason_header,
         delete_uri_tail_slash: apisix.delete_uri_tail_slash,
         normalize_uri_like_servlet: apisix.normalize_uri_like_servlet,
         match_uri_encoded_slash: apisix.match_uri_encoded_slash,
@@ -428,6 +429,7 @@ nginx_config:
     real_ip_header: X-Real
     real_ip_recursive: 'on'
 graphql: {max_size: 9}
+lockgate: {reason_header: true}
 ";
         let file = Some(File { name: "", text });
         let configuration = Configuration {
@@ -443,6 +445,7 @@ graphql: {max_size: 9}
             pins_workers: true,
             server: "APISIX".into(),
             show_upstream_status: true,
+            reason_header: true,
             delete_uri_tail_slash: true,
             normalize_uri_like_servlet: true,
             match_uri_encoded_slash: true,

@@ -12,7 +12,9 @@ use crate::{
     exchange::Exchange,
     finish,
     io::{Bytes, IoFailure, Size, read},
-    limits, reply, request,
+    limits,
+    reason::Reason,
+    reply, request,
     worker::Worker,
 };
 
@@ -193,7 +195,15 @@ async fn serve_request(
     let after = if exchange.has_answered {
         After::Drop
     } else {
-        reply::page(worker, client, exchange, 500, After::Linger).await
+        reply::page(
+            worker,
+            client,
+            exchange,
+            500,
+            Reason::Internal,
+            After::Linger,
+        )
+        .await
     };
     finish::log(worker, client, exchange, None);
     Err(Panicked(after))
@@ -258,18 +268,15 @@ async fn refuse_head(
     failure: HeadFailure,
 ) -> After {
     exchange.began = worker.clock.tick();
-    let status = match &failure {
-        HeadFailure::Refused(refused) => {
-            tracing::info!(client = %client.peer, reason = %refused, "refused a malformed request");
-            match refused {
-                HeadError::TooLarge => reply::HEADER_TOO_LARGE,
-                other => other.status(),
-            }
+    let (status, reason) = match failure {
+        HeadFailure::Refused(HeadError::TooLarge) => {
+            (reply::HEADER_TOO_LARGE, Reason::HeaderTooLarge)
         }
-        HeadFailure::Io(IoFailure::TimedOut) => 408,
+        HeadFailure::Refused(refused) => (refused.status(), Reason::Malformed(refused)),
+        HeadFailure::Io(IoFailure::TimedOut) => (408, Reason::HeadTimeout),
         HeadFailure::Io(_) => return After::Close,
     };
-    let after = reply::page(worker, client, exchange, status, After::Linger).await;
+    let after = reply::page(worker, client, exchange, status, reason, After::Linger).await;
     finish::log(worker, client, exchange, None);
     after
 }
@@ -340,6 +347,7 @@ mod tests {
         });
         let options = Options {
             listen: vec![([127, 0, 0, 1], 0).into()],
+            reason_header: true,
             ..Options::default()
         };
         let published = Arc::new(Published::new(compiler.snapshot()));
@@ -362,6 +370,7 @@ mod tests {
                 answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
                 "{answer}"
             );
+            assert!(answer.contains("\r\nX-Lockgate-Reason: internal error\r\n"));
             assert!(answer.contains("<title>500 Internal Server Error</title>"));
             assert!(ask("/").starts_with("HTTP/1.1 404 "));
             assert_eq!(workers.counts().panics, panics);

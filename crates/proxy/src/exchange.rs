@@ -9,7 +9,9 @@ use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_net::buffer::Buffer;
 use smallvec::SmallVec;
 
-use crate::{normalize::Malformed, options::Options, upload::Upload, uri::Uri, vars::Told};
+use crate::{
+    normalize::Malformed, options::Options, reason::Reason, upload::Upload, uri::Uri, vars::Told,
+};
 
 /// The facts of one exchange.
 ///
@@ -65,6 +67,8 @@ pub(crate) struct Exchange {
     pub(crate) told: OnceCell<Box<Told>>,
     /// The answer that the gateway made itself.
     pub(crate) own: Option<Own>,
+    /// Why the status is the gateway's own; `None` where it is not.
+    pub(crate) reason: Option<Reason>,
 }
 
 /// What is logged of an answer that the gateway made itself.
@@ -122,6 +126,7 @@ impl Exchange {
         self.looked_at = 0;
         self.told.take();
         self.own = None;
+        self.reason = None;
     }
 
     /// The normalised path, as routes and plugins see it.

@@ -15,7 +15,9 @@ use crate::{
     exchange::{Attempt, Exchange},
     head,
     io::IoFailure,
-    limits, reply,
+    limits,
+    reason::Reason,
+    reply,
     request::Matched,
     vars::Facts,
     worker::Worker,
@@ -136,7 +138,8 @@ pub(crate) async fn forward(
     }
     if nodes.is_empty() {
         tracing::error!(route = %route.id, "no valid upstream node");
-        return reply::page(worker, client, exchange, 503, After::Keep).await;
+        let reason = Reason::NoNodes;
+        return reply::page(worker, client, exchange, 503, reason, After::Keep).await;
     }
     let mut tried = match upstream.hash_key() {
         Some(key) if nodes.len() > 1 => {
@@ -174,7 +177,8 @@ pub(crate) async fn forward(
         };
         let Some(node) = picked else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
-            return reply::page(worker, client, exchange, 502, After::Keep).await;
+            let reason = Reason::AllTried;
+            return reply::page(worker, client, exchange, 502, reason, After::Keep).await;
         };
         let began = worker.clock.recent();
         exchange.attempts.push(Attempt {
@@ -248,7 +252,8 @@ pub(crate) async fn forward(
         }
         if is_late {
             tracing::error!(route = %route.id, "proxy retry timeout");
-            let after = reply::page(worker, client, exchange, 502, After::Keep).await;
+            let reason = Reason::RetryTimeout;
+            let after = reply::page(worker, client, exchange, 502, reason, After::Keep).await;
             node.ended(exchange.status);
             return after;
         }
@@ -290,7 +295,8 @@ async fn refuse(
         Refused::ClientGone => fail(worker, client, exchange, &Failure::ClientGone).await,
         Refused::Full(full) => {
             tracing::error!(route = %route.id, error = %full, "no room at the upstream");
-            reply::page(worker, client, exchange, 503, After::Keep).await
+            let reason = Reason::Full(*full);
+            reply::page(worker, client, exchange, 503, reason, After::Keep).await
         }
     }
 }
@@ -302,8 +308,9 @@ pub(crate) async fn fail(
     exchange: &mut Exchange,
     failure: &Failure,
 ) -> After {
+    let reason = Reason::of(failure, exchange);
     if matches!(failure, Failure::ClientGone) {
-        exchange.status = 499;
+        reply::note(client, exchange, reason, 499);
         return After::Drop;
     }
     let after = if failure.is_clients() {
@@ -311,7 +318,7 @@ pub(crate) async fn fail(
     } else {
         After::Keep
     };
-    reply::page(worker, client, exchange, failure.status(), after).await
+    reply::page(worker, client, exchange, failure.status(), reason, after).await
 }
 
 /// Where an attempt goes, and how.

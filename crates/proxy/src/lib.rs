@@ -21,6 +21,7 @@ mod options;
 mod proxied;
 mod quiet;
 mod real_ip;
+mod reason;
 mod reply;
 mod request;
 mod respond;

@@ -23,6 +23,8 @@ pub struct Options {
     pub server: String,
     /// `apisix.show_upstream_status_in_response_header`
     pub show_upstream_status: bool,
+    /// `lockgate.reason_header`: whether `X-Lockgate-Reason` tells clients why an answer is the gateway's own.
+    pub reason_header: bool,
     /// `apisix.delete_uri_tail_slash`
     pub delete_uri_tail_slash: bool,
     /// `apisix.normalize_uri_like_servlet`
@@ -67,6 +69,7 @@ impl Default for Options {
             pins_workers: false,
             server: "APISIX/3.18.0".into(),
             show_upstream_status: false,
+            reason_header: false,
             delete_uri_tail_slash: false,
             normalize_uri_like_servlet: false,
             match_uri_encoded_slash: false,

@@ -6,6 +6,7 @@ use crate::{
     client::{After, Client},
     exchange::{Exchange, Own},
     io::write_all,
+    reason::Reason,
     respond::write_decimal,
     upload::Upload,
     worker::Worker,
@@ -27,6 +28,7 @@ pub(crate) async fn page(
     client: &Client,
     exchange: &mut Exchange,
     status: u16,
+    reason: Reason,
     after: After,
 ) -> After {
     let body = page_text(status);
@@ -45,6 +47,7 @@ pub(crate) async fn page(
             content_type,
             body: body.as_bytes(),
         },
+        reason,
         after,
     )
     .await
@@ -56,6 +59,7 @@ pub(crate) async fn send(
     client: &Client,
     exchange: &mut Exchange,
     reply: &Reply<'_>,
+    reason: Reason,
     after: After,
 ) -> After {
     let after = match after {
@@ -68,13 +72,13 @@ pub(crate) async fn send(
         After::Close if !exchange.upload.is_read() => After::Linger,
         other => other,
     };
+    note(client, exchange, reason, reply.status);
     let mut out = std::mem::take(&mut exchange.out);
     out.clear();
     write_head(worker, exchange, reply, after == After::Keep, &mut out);
     let is_head = exchange.request.method() == lockgate_http::request::Method::Head;
     let body = if is_head { &[][..] } else { reply.body };
     exchange.has_answered = true;
-    exchange.status = reply.status;
     exchange.own = Some(Own {
         content_type: reply.content_type,
         length: reply.body.len(),
@@ -97,6 +101,16 @@ pub(crate) async fn send(
         return After::Linger;
     }
     after
+}
+
+/// Notes a status of the gateway's own and the reason for it. What is not the client's fault has been logged by who met it, with
+/// more facts.
+pub(crate) fn note(client: &Client, exchange: &mut Exchange, reason: Reason, status: u16) {
+    exchange.status = status;
+    exchange.reason = Some(reason);
+    if reason.is_clients() {
+        tracing::info!(client = %client.peer, status, %reason, "refused a request");
+    }
 }
 
 fn write_head(
@@ -123,6 +137,11 @@ fn write_head(
         worker.options().server,
     );
     write_upstream_status(worker, exchange, out);
+    if worker.options().reason_header
+        && let Some(reason) = exchange.reason
+    {
+        let _infallible = write!(out, "X-Lockgate-Reason: {reason}\r\n");
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_http::head::Framing;
+use lockgate_http::head::{Framing, HeadError};
 use lockgate_router::{Match, Routes};
 use lockgate_snapshot::{Route, Target};
 
@@ -11,6 +11,7 @@ use crate::{
     exchange::Exchange,
     finish,
     forward::{self, Failure},
+    reason::Reason,
     reply::{self, Reply},
     upload::Upload,
     vars::Facts,
@@ -42,7 +43,13 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     let begun = Upload::begin(exchange).map(|upload| exchange.upload = upload);
     let normalized = exchange.normalize(worker.options());
     if begun.is_err() || normalized.is_err() {
-        let after = reply::page(worker, client, exchange, 400, After::Linger).await;
+        let fault = if begun.is_err() {
+            "the body is no body"
+        } else {
+            "the path has no normal form"
+        };
+        let reason = Reason::Malformed(HeadError::Malformed(fault));
+        let after = reply::page(worker, client, exchange, 400, reason, After::Linger).await;
         finish::log(worker, client, exchange, None);
         return after;
     }
@@ -70,7 +77,15 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
         }
     }
     let Some(found) = found else {
-        let after = reply::send(worker, client, exchange, &NOT_FOUND, After::Keep).await;
+        let after = reply::send(
+            worker,
+            client,
+            exchange,
+            &NOT_FOUND,
+            Reason::NoRoute,
+            After::Keep,
+        )
+        .await;
         finish::log(worker, client, exchange, None);
         return after;
     };
@@ -136,16 +151,18 @@ async fn serve(
         _ => exchange.upload.received(),
     };
     if limit > 0 && body_bytes > limit {
-        return reply::page(worker, client, exchange, 413, After::Linger).await;
+        let reason = Reason::BodyTooLarge;
+        return reply::page(worker, client, exchange, 413, reason, After::Linger).await;
     }
-    match &matched.value().target {
+    let (status, reason) = match &matched.value().target {
         Target::Upstream(upstream) => {
-            forward::forward(worker, client, exchange, matched, upstream).await
+            return forward::forward(worker, client, exchange, matched, upstream).await;
         }
-        Target::NoService => reply::page(worker, client, exchange, 404, After::Keep).await,
-        Target::NoUpstream => reply::page(worker, client, exchange, 502, After::Keep).await,
-        Target::NoPluginConfig | Target::Missing => {
-            reply::page(worker, client, exchange, 503, After::Keep).await
-        }
-    }
+        Target::NoService => (404, Reason::NoService),
+        Target::NoUpstream => (502, Reason::NoSuchUpstream),
+        Target::NoPluginConfig => (503, Reason::NoPluginConfig),
+        Target::Missing => (503, Reason::NoUpstream),
+    };
+    tracing::error!(route = %matched.value().id, %reason, "the route leads nowhere");
+    reply::page(worker, client, exchange, status, reason, After::Keep).await
 }

@@ -13,6 +13,7 @@ use crate::{
     client::Client,
     exchange::Exchange,
     io::{Bytes, IoFailure, Size, read, write_all},
+    reason::Reason,
     reply,
     worker::Worker,
 };
@@ -125,6 +126,7 @@ pub(crate) async fn relay(
             if is_first {
                 // nginx's word for a client that took nothing; one that took a part is logged with what it took.
                 exchange.status = 499;
+                exchange.reason = Some(Reason::ClientGone);
             }
             break Relayed::ClientGone;
         }

@@ -27,6 +27,8 @@ pub struct Config {
     #[serde(default)]
     pub graphql: Graphql,
     #[serde(default)]
+    pub lockgate: Lockgate,
+    #[serde(default)]
     pub plugins: Vec<String>,
     #[serde(default)]
     pub stream_plugins: Vec<String>,
@@ -36,6 +38,13 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Graphql {
     pub max_size: Option<Count>,
+}
+
+/// `lockgate`, which the reference does not have and passes over.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Lockgate {
+    #[serde(default)]
+    pub reason_header: bool,
 }
 
 /// `apisix`

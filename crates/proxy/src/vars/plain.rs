@@ -47,6 +47,12 @@ impl Facts<'_> {
             Variable::Status if exchange.status > 0 => {
                 write_decimal(u64::from(exchange.status), out);
             }
+            // Empty where the status is not the gateway's own.
+            Variable::LockgateReason => {
+                if let Some(reason) = exchange.reason {
+                    let _infallible = write!(out, "{reason}");
+                }
+            }
             Variable::BytesSent => write_decimal(exchange.bytes_sent, out),
             Variable::BodyBytesSent => write_decimal(exchange.body_bytes_sent, out),
             Variable::Connection => write_decimal(client.number, out),

@@ -23,6 +23,7 @@ mod logs;
 mod objects;
 mod pages;
 mod proxied;
+mod reasons;
 mod responses;
 mod routing;
 mod secrets;

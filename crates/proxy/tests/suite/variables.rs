@@ -121,6 +121,7 @@ const EXPECTED: &[(&str, &str, Logged)] = &[
     ("bytes_sent", "bytes_sent", Number),
     ("status", "status", Text("201")),
     ("upstream_addr", "upstream_addr", Text("{node}")),
+    ("lockgate_reason", "lockgate_reason", Text("")),
     ("upstream_status", "upstream_status", Text("201")),
     ("upstream_response_time", "upstream_response_time", Seconds),
     ("upstream_header_time", "upstream_header_time", Seconds),

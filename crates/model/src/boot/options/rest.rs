@@ -28,6 +28,11 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "The largest body that is read to match `graphql_` variables.",
     ),
     honoured(
+        "lockgate.reason_header",
+        "boolean",
+        "Whether answers that the gateway makes itself tell the client why, in `X-Lockgate-Reason`. Not in APISIX, which passes the block over.",
+    ),
+    honoured(
         "discovery.dns.*",
         "map",
         "Nodes from DNS: `servers` or `resolv_conf`, `order`; see [discovery](discovery.md), as for the others.",
