@@ -77,7 +77,7 @@ impl Reason {
         let trouble = match failure {
             Failure::ClientGone => return Self::ClientGone,
             Failure::BadBody => {
-                return Self::Malformed(HeadError::Malformed("the body is no body"));
+                return Self::Malformed(HeadError::Malformed("the chunked body is malformed"));
             }
             Failure::BodyTooLarge => return Self::BodyTooLarge,
             Failure::BodyTimeout => return Self::BodyTimeout,
@@ -163,9 +163,12 @@ impl Trouble {
             Self::Read(kind) => write!(out, "reading from {node} failed: {kind}"),
             Self::InvalidHead(error) => write!(out, "invalid response from {node}: {error}"),
             Self::TooManyInterim => {
-                write!(out, "invalid response from {node}: too many interim ones")
+                write!(
+                    out,
+                    "invalid response from {node}: too many interim responses"
+                )
             }
-            Self::InvalidBody => write!(out, "invalid response from {node}: its body is none"),
+            Self::InvalidBody => write!(out, "invalid response from {node}: its body is malformed"),
             Self::Status(status) => write!(out, "{node} answered with status {status}"),
         }
     }
@@ -226,11 +229,11 @@ mod tests {
             ),
             (
                 Failure::Interim,
-                "invalid response from 10.0.0.1:80: too many interim ones",
+                "invalid response from 10.0.0.1:80: too many interim responses",
             ),
             (
                 Failure::BadResponseBody,
-                "invalid response from 10.0.0.1:80: its body is none",
+                "invalid response from 10.0.0.1:80: its body is malformed",
             ),
             (Failure::Status(503), "10.0.0.1:80 answered with status 503"),
         ] {

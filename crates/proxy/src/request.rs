@@ -44,7 +44,7 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     let normalized = exchange.normalize(worker.options());
     if begun.is_err() || normalized.is_err() {
         let fault = if begun.is_err() {
-            "the body is no body"
+            "the chunked body is malformed"
         } else {
             "the path has no normal form"
         };

@@ -121,7 +121,7 @@ fn what_is_no_request_is_told_why() {
         (
             post("Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
             400,
-            "malformed request: the body is no body",
+            "malformed request: the chunked body is malformed",
         ),
         (
             post("Content-Length: 11\r\n\r\n"),
@@ -173,7 +173,7 @@ fn a_node_that_fails_is_named() {
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-            "invalid response from {node}: its body is none",
+            "invalid response from {node}: its body is malformed",
         ),
     ] {
         let origin = Origin::start(move |connection| {
