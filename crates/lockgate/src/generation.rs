@@ -7,7 +7,7 @@ use lockgate_discovery::Discovery;
 use lockgate_net::listen::Sockets;
 use lockgate_proxy::{AccessLog, Phase, Workers};
 use lockgate_secret::Secrets;
-use lockgate_snapshot::{Compiler, Watcher};
+use lockgate_snapshot::{Compiler, Status, Watcher};
 use lockgate_upstream::Registry;
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Generation {
     configuration: Configuration,
     identity: Identity,
     opened: Opened,
+    /// What is in force of the store.
+    status: Arc<Status>,
     registry: Registry,
     references: Secrets,
     discovery: Discovery,
@@ -43,7 +45,7 @@ pub(crate) struct Generation {
 
 impl Generation {
     /// Starts what the configuration says. From the generation `before`, which serves until it is told otherwise, come the
-    /// sockets, the store if it is the same, and what is known of nodes and secrets.
+    /// sockets, the store if it is the same with what is in force of it, and what is known of nodes and secrets.
     ///
     /// Nothing has changed for `before` when this fails.
     pub(crate) async fn start(
@@ -52,9 +54,10 @@ impl Generation {
         before: Option<&Self>,
     ) -> anyhow::Result<Self> {
         let identity = Identity::of(&configuration)?;
-        let opened = match before {
-            Some(before) if before.identity == identity => before.opened.clone(),
-            _ => store::open(&configuration).await?,
+        let same = before.filter(|before| before.identity == identity);
+        let opened = match same {
+            Some(before) => before.opened.clone(),
+            None => store::open(&configuration).await?,
         };
         let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
         let bound = &configuration.boot.listeners;
@@ -80,7 +83,8 @@ impl Generation {
         );
         let secrets = settings.plugin_secrets.clone();
         let references = settings.secrets.clone();
-        let watcher = Watcher::start(opened.store(), Compiler::new(settings))
+        let taken = same.map(|before| &*before.status);
+        let watcher = Watcher::start(opened.store(), Compiler::new(settings), taken)
             .await
             .context("cannot read the store")?;
         let workers = workers
@@ -88,10 +92,11 @@ impl Generation {
             .map_err(|error| listeners::explain_start(error, bound))?;
         sockets.settle();
 
+        let status = watcher.status();
         let mut control_plane = ControlPlane::new();
         let told = Told {
             opened: opened.clone(),
-            status: watcher.status(),
+            status: status.clone(),
             registry: registry.clone(),
             secrets,
             serving: workers.serving(),
@@ -103,6 +108,7 @@ impl Generation {
             configuration,
             identity,
             opened,
+            status,
             registry,
             references,
             discovery,

@@ -26,6 +26,22 @@ impl Held {
         self.objects.is_empty()
     }
 
+    /// Everything, in the order in which it came to be. When it was written last is not known.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let objects = self.objects.iter();
+        let mut entries: Vec<Entry> = objects
+            .map(|(key, object)| Entry {
+                key: key.clone(),
+                value: object.value.clone(),
+                create_revision: object.created,
+                mod_revision: object.created,
+            })
+            .collect();
+        entries
+            .sort_unstable_by(|a, b| (a.create_revision, &a.key).cmp(&(b.create_revision, &b.key)));
+        entries
+    }
+
     /// Takes changes in.
     pub(crate) fn take(&mut self, changes: &[Change]) {
         for change in changes {
@@ -134,6 +150,7 @@ mod tests {
             ]
         );
         held.take(&changes);
-        assert_eq!(held.changes_to(listing), []);
+        assert_eq!(held.changes_to(listing.clone()), []);
+        assert_eq!(held.entries(), listing.entries);
     }
 }

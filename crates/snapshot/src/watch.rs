@@ -32,11 +32,20 @@ const FIRST_SECRETS: Duration = Duration::from_secs(6);
 /// are held back for it.
 const NEW_SECRETS: Duration = Duration::from_millis(100);
 
-/// What the watcher has taken in, for the control API.
+/// What the watcher has taken in, for the control API and for the watcher that follows it.
 #[derive(Debug, Default)]
 pub struct Status {
     revision: watch::Sender<u64>,
     problems: Mutex<BTreeMap<Arc<str>, Problem>>,
+    taken: Mutex<Taken>,
+}
+
+/// What is in force.
+#[derive(Debug, Default)]
+struct Taken {
+    held: Held,
+    /// The store was made anew and has nothing in it: what is in force is of the one before.
+    is_orphaned: bool,
 }
 
 impl Status {
@@ -74,6 +83,10 @@ impl Status {
             .collect()
     }
 
+    fn lock_taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_problems(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Problem>> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,9 +96,6 @@ impl Status {
 pub struct Watcher {
     store: Arc<dyn Store>,
     compiler: Compiler,
-    held: Held,
-    /// The store was made anew and has nothing in it: what is in force is of the one before.
-    is_orphaned: bool,
     published: Arc<Published>,
     status: Arc<Status>,
     _asking: Asking,
@@ -109,25 +119,43 @@ impl std::fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Reads the whole store and compiles it; secrets that it refers to are asked for.
+    /// Reads the whole store and compiles it; secrets that it refers to are asked for. `before` is what a watcher that has
+    /// followed the same store until then reports to: where the store was made anew and is empty, what was in force stays.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn start(store: Arc<dyn Store>, mut compiler: Compiler) -> Result<Self, StoreError> {
+    pub async fn start(
+        store: Arc<dyn Store>,
+        mut compiler: Compiler,
+        before: Option<&Status>,
+    ) -> Result<Self, StoreError> {
+        // Looked at first: from there a store only goes on.
+        let known = before.map(|before| (before.revision(), before.lock_taken().is_orphaned));
         let listing = store.list("").await?;
+        let revision = listing.revision;
+        let mut entries = listing.entries;
+        let mut is_orphaned = false;
+        if let (Some(before), Some((known, was_orphaned))) = (before, known)
+            && entries.is_empty()
+            && (was_orphaned || revision < known)
+        {
+            entries = before.lock_taken().held.entries();
+            is_orphaned = !entries.is_empty();
+        }
         let published = Arc::new(Published::new(compiler.snapshot()));
         let asking = Asking(tokio::spawn(compiler.secrets().clone().run()));
         let mut watcher = Self {
             store,
             compiler,
-            held: Held::default(),
-            is_orphaned: false,
             published,
             status: Arc::default(),
             _asking: asking,
         };
-        let revision = listing.revision;
-        let everything: Vec<Change> = listing.entries.into_iter().map(Change::Put).collect();
+        if is_orphaned {
+            warn_of_orphans(revision);
+        }
+        watcher.status.lock_taken().is_orphaned = is_orphaned;
+        let everything: Vec<Change> = entries.into_iter().map(Change::Put).collect();
         watcher.take(revision, &everything, FIRST_SECRETS).await;
         Ok(watcher)
     }
@@ -181,7 +209,7 @@ impl Watcher {
                 }
             };
             match next {
-                Ok(_) if self.is_orphaned => return Ok(()),
+                Ok(_) if self.status.lock_taken().is_orphaned => return Ok(()),
                 Ok(batch) => self.take(batch.revision, &batch.changes, NEW_SECRETS).await,
                 Err(error @ StoreError::Unavailable { .. }) => {
                     tracing::error!(%error, "the store cannot be watched");
@@ -198,24 +226,25 @@ impl Watcher {
     /// something is written to it. The reference does the same, because its watch hears of nothing until then.
     async fn take_listing(&mut self, listing: Listing) {
         let revision = listing.revision;
-        let has_gone_back = self.is_orphaned || revision < self.status.revision();
-        self.is_orphaned = has_gone_back && listing.entries.is_empty() && !self.held.is_empty();
-        if self.is_orphaned {
-            tracing::warn!(
-                revision,
-                "the store was made anew and is empty: the last configuration stays in force until something is written"
-            );
+        let changes = {
+            let mut taken = self.status.lock_taken();
+            let has_gone_back = taken.is_orphaned || revision < self.status.revision();
+            taken.is_orphaned =
+                has_gone_back && listing.entries.is_empty() && !taken.held.is_empty();
+            (!taken.is_orphaned).then(|| taken.held.changes_to(listing))
+        };
+        let Some(changes) = changes else {
+            warn_of_orphans(revision);
             self.take(revision, &[], NEW_SECRETS).await;
             return;
-        }
-        let changes = self.held.changes_to(listing);
+        };
         tracing::info!(revision, changes = changes.len(), "the store was read anew");
         self.take(revision, &changes, NEW_SECRETS).await;
     }
 
     /// Takes changes in and publishes what comes of them; secrets that are new are waited for at most for this time.
     async fn take(&mut self, revision: Revision, changes: &[Change], limit: Duration) {
-        self.held.take(changes);
+        self.status.lock_taken().held.take(changes);
         self.compiler.apply(revision, changes);
         self.publish();
         let secrets = self.compiler.secrets().clone();
@@ -241,4 +270,11 @@ impl Watcher {
             }
         }
     }
+}
+
+fn warn_of_orphans(revision: Revision) {
+    tracing::warn!(
+        revision,
+        "the store was made anew and is empty: the last configuration stays in force until something is written"
+    );
 }

@@ -78,12 +78,21 @@ impl Drop for Followed {
 
 impl Followed {
     async fn start(listings: impl IntoIterator<Item = Listing>) -> Self {
+        Self::start_after(None, listings).await
+    }
+
+    /// In place of another.
+    async fn start_after(
+        before: Option<&Self>,
+        listings: impl IntoIterator<Item = Listing>,
+    ) -> Self {
         let (events, receiver) = unbounded_channel();
         let store = Scripted {
             listings: Mutex::new(listings.into_iter().collect()),
             events: Arc::new(tokio::sync::Mutex::new(receiver)),
         };
-        let watcher = Watcher::start(Arc::new(store), compiler())
+        let before = before.map(|before| &*before.status);
+        let watcher = Watcher::start(Arc::new(store), compiler(), before)
             .await
             .expect("the first listing");
         Self {
@@ -246,6 +255,41 @@ async fn a_store_that_is_empty_anew_takes_nothing_away_until_it_is_written_to() 
     // One that has gone on and is empty was emptied by somebody.
     followed.compact(9).await;
     assert!(followed.route("/1").is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_is_empty_anew_takes_nothing_away_from_the_watcher_that_comes_next() {
+    let empty = |revision| Listing {
+        revision,
+        entries: Vec::new(),
+    };
+    let full = || Listing {
+        revision: 30,
+        entries: vec![upstream(1), route(0), route(1)],
+    };
+    let filled = Listing {
+        revision: 3,
+        entries: vec![upstream(1), route(1)],
+    };
+    // Whether the one before has seen it by then or not.
+    let unaware = Followed::start([full()]).await;
+    let aware = Followed::start([full(), empty(1)]).await;
+    aware.compact(1).await;
+    for before in [unaware, aware] {
+        let next = Followed::start_after(Some(&before), [empty(1)]).await;
+        assert!(next.route("/0").is_some());
+        let last = Followed::start_after(Some(&next), [empty(2), filled.clone()]).await;
+        drop((before, next));
+        assert!(last.route("/0").is_some());
+        assert_eq!(last.status.revision(), 2);
+        last.send(3, vec![Change::Put(route(1))]).await;
+        assert!(last.route("/0").is_none());
+        assert!(last.route("/1").is_some());
+    }
+    // One that has gone on and is empty was emptied by somebody.
+    let before = Followed::start([full()]).await;
+    let next = Followed::start_after(Some(&before), [empty(31)]).await;
+    assert!(next.route("/0").is_none());
 }
 
 #[tokio::test]

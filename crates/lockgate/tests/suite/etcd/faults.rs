@@ -139,6 +139,10 @@ fn no_request_fails_when_etcd_comes_back_with_nothing() {
             .says("the store was made anew and is empty")
     );
     traffic.goes_on();
+    // A reload changes nothing about that.
+    let file = node.gateway.file();
+    assert!(node.gateway.reload(&file), "{}", node.gateway.process.said);
+    traffic.goes_on();
     traffic.must_not_have_failed();
     reaches(&node.gateway, "/0", true);
     // What is written to it counts, and nothing else.
