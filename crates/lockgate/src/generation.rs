@@ -57,7 +57,7 @@ impl Generation {
         let same = before.filter(|before| before.identity == identity);
         let opened = match same {
             Some(before) => before.opened.clone(),
-            None => store::open(&configuration).await?,
+            None => store::open(&configuration, before.map(|before| &before.opened)).await?,
         };
         let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
         let bound = &configuration.boot.listeners;

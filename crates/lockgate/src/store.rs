@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use lockgate_admin::{Admin, AdminOptions, Configs, Environment};
 use lockgate_model::boot::{self, Provider, Role};
 use lockgate_net::tls::{ClientTls, client_config};
@@ -24,9 +24,17 @@ pub(crate) enum Opened {
     Pushed(Arc<Configs>),
 }
 
-/// Opens it; with etcd, waits until it answers.
-pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Opened> {
+/// Opens it; with etcd, waits until it answers. `before` is the store in whose place it comes: one with a configuration does not make
+/// way for a file that has none, because it is missing, say, or still being written.
+pub(crate) async fn open(
+    configuration: &Configuration,
+    before: Option<&Opened>,
+) -> anyhow::Result<Opened> {
     if let Some(file) = config_file::open(configuration).await {
+        ensure!(
+            file.is_filled() || !before.is_some_and(Opened::is_filled),
+            "the configuration file cannot be used in place of the configuration that is in force"
+        );
         return Ok(Opened::File(Arc::new(file)));
     }
     let config = &configuration.boot.config;

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
+
 use crate::{
     gateway::{KEY, config},
     support::{PATIENCE, Process, exchange, free_ports, get, lockgate, text, write},
@@ -212,6 +214,33 @@ fn a_file_may_come_after_the_start() {
     );
     assert!(gateway.process.says("apisix.yaml reloaded."));
     gateway.reaches("/a", true);
+}
+
+#[test]
+fn a_reload_does_not_exchange_what_is_in_force_for_an_unfinished_file() {
+    let whole = format!("routes:\n{}#END\n", route("1", "/a"));
+    let mut gateway = Alone::start(DATA_PLANE_YAML, &[("conf/apisix.yaml", &whole)], &[]);
+    gateway.place("conf/apisix.yaml", whole.trim_end_matches("#END\n"));
+    assert!(gateway.process.says("missing valid end flag"));
+    // Objects are checked anew with other plugins.
+    let path = gateway.prefix.path().join("conf/config.yaml");
+    let file = fs::read_to_string(&path).expect("file");
+    fs::write(&path, format!("{file}plugins: [cors]\n")).expect("written");
+    gateway.process.signal(Signal::HUP);
+    assert!(gateway.process.says("read anew"));
+    let reason = "cannot be used in place of the configuration that is in force";
+    assert!(
+        gateway.process.said.contains(reason),
+        "{}",
+        gateway.process.said
+    );
+    assert!(get(gateway.proxy, "/a").starts_with("HTTP/1.1 502 "));
+
+    gateway.place("conf/apisix.yaml", &whole);
+    assert!(gateway.process.says("apisix.yaml reloaded."));
+    gateway.process.signal(Signal::HUP);
+    assert!(gateway.process.says("the configuration was read anew"));
+    assert!(get(gateway.proxy, "/a").starts_with("HTTP/1.1 502 "));
 }
 
 #[test]
