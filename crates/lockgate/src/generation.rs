@@ -87,6 +87,9 @@ impl Generation {
         let watcher = Watcher::start(opened.store(), Compiler::new(settings), taken)
             .await
             .context("cannot read the store")?;
+        sockets
+            .listen()
+            .map_err(|error| listeners::explain_start(error.into(), bound))?;
         let workers = workers
             .start(watcher.published(), access_log.as_deref())
             .map_err(|error| listeners::explain_start(error, bound))?;

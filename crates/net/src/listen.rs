@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -35,6 +35,13 @@ pub fn bind(address: SocketAddr, is_shared: bool) -> Result<Bound, ListenError> 
 }
 
 fn bind_socket(address: SocketAddr, is_shared: bool) -> io::Result<Bound> {
+    let socket = bind_silent(address, is_shared)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket that has its address and gets no connections.
+fn bind_silent(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -49,8 +56,7 @@ fn bind_socket(address: SocketAddr, is_shared: bool) -> io::Result<Bound> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Registers a bound listener with the runtime of this thread.
@@ -78,6 +84,8 @@ pub struct Sockets {
     /// Of those before, not asked for yet.
     kept: BTreeMap<SocketAddr, Vec<Arc<Bound>>>,
     used: BTreeMap<SocketAddr, Vec<Arc<Bound>>>,
+    /// Those of the used ones that are not listened on until [`Self::listen`].
+    silent: Vec<(SocketAddr, Arc<Bound>)>,
 }
 
 impl Sockets {
@@ -87,13 +95,15 @@ impl Sockets {
         Self {
             kept: self.used.clone(),
             used: BTreeMap::new(),
+            silent: Vec::new(),
         }
     }
 
     /// Sockets for `workers` workers on an address, and the address itself, whose port the system has chosen where it was 0.
     ///
     /// Every worker gets one of its own. Where there were more workers before, the sockets that are left over are accepted from
-    /// by all: closing one would reset the connections that wait in it.
+    /// by all: closing one would reset the connections that wait in it. Where there were fewer, the further ones get no connections
+    /// until [`Self::listen`].
     ///
     /// # Errors
     /// When the address is taken by another process or may not be used.
@@ -109,10 +119,19 @@ impl Sockets {
         } else if address.port() != 0 && !self.overlaps(address) {
             check_free(address)?;
         }
+        let is_served = !bound.is_empty();
         while bound.len() < workers {
-            let socket = bind(actual, true)?;
-            actual = local(address, &socket)?;
-            bound.push(Arc::new(socket));
+            if is_served {
+                let socket = bind_silent(actual, true);
+                let failed = |source| ListenError { address, source };
+                let socket = Arc::new(Bound::from(socket.map_err(failed)?));
+                self.silent.push((address, socket.clone()));
+                bound.push(socket);
+            } else {
+                let socket = bind(actual, true)?;
+                actual = local(address, &socket)?;
+                bound.push(Arc::new(socket));
+            }
         }
         let (own, left) = bound.split_at(workers.min(bound.len()));
         let mut shares = Vec::with_capacity(workers);
@@ -141,6 +160,19 @@ impl Sockets {
         let handed_out = again(address, &socket)?;
         self.used.insert(address, vec![socket]);
         Ok(handed_out)
+    }
+
+    /// Listens on what was added to the sockets of those before. From then on the kernel gives these their share of the
+    /// connections, so those who accept must be about to start: what waits in a socket when it is closed is reset.
+    ///
+    /// # Errors
+    /// The system does not allow it.
+    pub fn listen(&mut self) -> Result<(), ListenError> {
+        for (address, socket) in self.silent.drain(..) {
+            let listening = SockRef::from(&*socket).listen(BACKLOG);
+            listening.map_err(|source| ListenError { address, source })?;
+        }
+        Ok(())
     }
 
     /// Closes what those before had and nobody asked for since.
@@ -215,6 +247,28 @@ mod tests {
                 .sum::<usize>(),
             4
         );
+    }
+
+    #[test]
+    fn further_sockets_get_no_connections_before_they_are_listened_on() {
+        let mut first = Sockets::default();
+        let (address, before) = shares(&mut first, ([127, 0, 0, 1], 0).into(), 1);
+        let mut second = first.next();
+        // The address that was asked for: its port is 0.
+        let asked = *first.used.keys().next().expect("one");
+        let (_, after) = shares(&mut second, asked, 8);
+        let connect = || -> Vec<_> {
+            let streams = (0..200).map(|_| TcpStream::connect(address).expect("connected"));
+            streams.collect()
+        };
+        let accepted = || std::iter::from_fn(|| before[0][0].accept().ok()).count();
+        let waiting = connect();
+        assert_eq!(accepted(), waiting.len());
+        second.listen().expect("listening");
+        let waiting = connect();
+        // One in eight of them, give or take.
+        assert!(accepted() < waiting.len());
+        drop(after);
     }
 
     #[test]
