@@ -1,6 +1,6 @@
 //! Makes the keys of the Admin API that a file leaves empty, and keeps them in the file, as the reference does.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use lockgate_model::boot::{self, AdminRole};
@@ -21,13 +21,21 @@ pub(crate) enum Made {
     Lost {
         /// Why they could not be written.
         reason: String,
-        /// The keys.
+        /// Those that nobody was told of before.
         keys: Vec<String>,
     },
 }
 
-/// Puts a key where a file has an empty one for an administrator.
-pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<Made> {
+/// Keys that were made and could not be written into the file, by the names that they are for: they are good until the process ends,
+/// however often the file is read.
+#[derive(Debug, Default)]
+pub(crate) struct Unkept(BTreeMap<String, String>);
+
+/// Puts a key where a file has an empty one for an administrator, and tries to keep it there.
+pub(crate) fn make_missing(
+    configuration: &mut Configuration,
+    unkept: &mut Unkept,
+) -> anyhow::Result<Made> {
     let config = &mut configuration.boot.config;
     let admin = &mut config.deployment.admin;
     let Some(file) = &configuration.file else {
@@ -36,10 +44,16 @@ pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<
     if !config.apisix.enable_admin || !admin.admin_key_required {
         return Ok(Made::None);
     }
-    let mut made = Vec::new();
+    let (mut made, mut new) = (Vec::new(), Vec::new());
     for (number, entry) in admin.admin_key.iter_mut().flatten().enumerate() {
         if entry.key.is_empty() && entry.role == AdminRole::Admin {
-            entry.key = random_key().context("cannot make a key for the Admin API")?;
+            if let Some(key) = unkept.0.get(&entry.name) {
+                entry.key.clone_from(key);
+            } else {
+                entry.key = random_key().context("cannot make a key for the Admin API")?;
+                unkept.0.insert(entry.name.clone(), entry.key.clone());
+                new.push(entry.key.clone());
+            }
             made.push((number, entry.key.clone()));
         }
     }
@@ -53,17 +67,20 @@ pub(crate) fn make_missing(configuration: &mut Configuration) -> anyhow::Result<
         None => Err("its form does not allow it".to_owned()),
     };
     Ok(match written {
-        Ok(()) => Made::Kept,
-        Err(reason) => Made::Lost {
-            reason,
-            keys: made.into_iter().map(|(_, key)| key).collect(),
-        },
+        Ok(()) => {
+            unkept.0.clear();
+            Made::Kept
+        }
+        Err(reason) => Made::Lost { reason, keys: new },
     })
 }
 
 /// As [`make_missing`], and says so in the log; a key that cannot be kept is printed.
-pub(crate) fn make_missing_logged(configuration: &mut Configuration) -> anyhow::Result<()> {
-    let made = make_missing(configuration)?;
+pub(crate) fn make_missing_logged(
+    configuration: &mut Configuration,
+    unkept: &mut Unkept,
+) -> anyhow::Result<()> {
+    let made = make_missing(configuration, unkept)?;
     let path = configuration.file.as_deref().unwrap_or(Path::new(""));
     let path = path.display();
     match made {

@@ -7,7 +7,7 @@ use lockgate_proxy::AccessLog;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    admin_key,
+    admin_key::{self, Unkept},
     cli::Flags,
     config_file,
     configuration::Configuration,
@@ -60,14 +60,15 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 }
 
 fn run_logged(flags: &Flags, configuration: Configuration, logs: &mut Logs) -> anyhow::Result<()> {
-    let prepared = prepare(configuration, logs)?;
+    let mut unkept = Unkept::default();
+    let prepared = prepare(configuration, logs, &mut unkept)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot start the control threads")?;
-    let outcome = runtime.block_on(serve(flags, prepared, logs));
+    let outcome = runtime.block_on(serve(flags, prepared, logs, unkept));
     runtime.shutdown_timeout(API_LIMIT);
     outcome
 }
@@ -76,10 +77,11 @@ fn run_logged(flags: &Flags, configuration: Configuration, logs: &mut Logs) -> a
 fn prepare(
     mut configuration: Configuration,
     logs: &mut Logs,
+    unkept: &mut Unkept,
 ) -> anyhow::Result<(Configuration, Option<Arc<AccessLog>>)> {
     config_file::check(&configuration)?;
     report(&configuration);
-    admin_key::make_missing_logged(&mut configuration)?;
+    admin_key::make_missing_logged(&mut configuration, unkept)?;
     process::raise_open_files(&configuration.boot.config.nginx_config);
     let access_log = logs.access(&configuration)?;
     Ok((configuration, access_log))
@@ -116,6 +118,7 @@ async fn serve(
     flags: &Flags,
     (configuration, access_log): (Configuration, Option<Arc<AccessLog>>),
     logs: &mut Logs,
+    unkept: Unkept,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let pid_path = configuration.below_prefix("logs/nginx.pid");
@@ -138,6 +141,7 @@ async fn serve(
     let gateway = Gateway {
         flags,
         logs,
+        unkept,
         generation,
         retired: JoinSet::new(),
         stop: watch::Sender::new(false),
@@ -152,6 +156,7 @@ async fn serve(
 struct Gateway<'a> {
     flags: &'a Flags,
     logs: &'a mut Logs,
+    unkept: Unkept,
     generation: Generation,
     retired: JoinSet<()>,
     /// Cuts short what still ends.
@@ -197,7 +202,8 @@ impl Gateway<'_> {
     /// returned.
     async fn reload(&mut self, signals: &mut Signals) -> Option<Request> {
         let read = Configuration::read(self.flags);
-        let next = match read.and_then(|configuration| prepare(configuration, self.logs)) {
+        let prepared = read.and_then(|read| prepare(read, self.logs, &mut self.unkept));
+        let next = match prepared {
             Ok((configuration, access_log)) => tokio::select! {
                 // Boxed, for it is large and rarely needed.
                 next = Box::pin(Generation::start(configuration, access_log, Some(&self.generation))) => next,

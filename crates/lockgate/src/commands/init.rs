@@ -3,7 +3,7 @@
 use lockgate_model::boot::AdminRole;
 
 use crate::{
-    admin_key::{self, Made},
+    admin_key::{self, Made, Unkept},
     cli::Flags,
     complain,
     configuration::Configuration,
@@ -42,7 +42,7 @@ pub(super) fn init(flags: &Flags) -> anyhow::Result<Configuration> {
             );
         }
     }
-    match admin_key::make_missing(&mut configuration)? {
+    match admin_key::make_missing(&mut configuration, &mut Unkept::default())? {
         Made::None | Made::Kept => {}
         Made::Lost { reason, .. } => complain(&format!(
             "WARNING: no Admin API token can be kept in the file ({reason}): each start makes its own\n"

@@ -26,6 +26,15 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts a gateway whose error log is its standard error stream; `nginx_config` is what else its file says there.
     pub(crate) fn start(nginx_config: &str) -> Self {
+        Self::start_whole(KEY, nginx_config)
+    }
+
+    /// With this in place of the key of the Admin API.
+    pub(crate) fn start_with_key(key: &str) -> Self {
+        Self::start_whole(key, "")
+    }
+
+    fn start_whole(key: &str, nginx_config: &str) -> Self {
         // Between finding a port and listening on it, another test may take it.
         for _ in 0..5 {
             let prefix = tempfile::tempdir().expect("directory");
@@ -33,7 +42,7 @@ impl Gateway {
             write(
                 prefix.path(),
                 "conf/config.yaml",
-                &config(ports, KEY, nginx_config),
+                &config(ports, key, nginx_config),
             );
             let mut process = Process::start(lockgate().arg("-p").arg(prefix.path()));
             if process.says("the gateway runs") {

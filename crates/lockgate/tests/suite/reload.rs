@@ -67,6 +67,14 @@ fn ask_on(address: SocketAddr, keeps: bool, is_over: &AtomicBool, answered: &Ato
     }
 }
 
+/// Asks the Admin API for a route.
+fn ask(admin: SocketAddr, key: &str) -> String {
+    let head = format!(
+        "GET /apisix/admin/routes/1 HTTP/1.1\r\nHost: test\r\nX-API-KEY: {key}\r\nConnection: close\r\n\r\n"
+    );
+    exchange(admin, &head)
+}
+
 #[test]
 fn no_request_fails_while_the_number_of_workers_changes() {
     let mut gateway = Gateway::start("");
@@ -141,14 +149,8 @@ fn everything_in_the_file_takes_effect() {
         [proxy, admin, control].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     assert!(get(proxy, "/kept").starts_with("HTTP/1.1 502 "));
     assert!(get(control, "/v1/schema").starts_with("HTTP/1.1 200 "));
-    let ask = |key: &str| {
-        let head = format!(
-            "GET /apisix/admin/routes/1 HTTP/1.1\r\nHost: test\r\nX-API-KEY: {key}\r\nConnection: close\r\n\r\n"
-        );
-        exchange(admin, &head)
-    };
-    assert!(ask(KEY).starts_with("HTTP/1.1 401 "));
-    assert!(ask(other_key).starts_with("HTTP/1.1 200 "));
+    assert!(ask(admin, KEY).starts_with("HTTP/1.1 401 "));
+    assert!(ask(admin, other_key).starts_with("HTTP/1.1 200 "));
     for old in [gateway.proxy, gateway.admin] {
         let began = Instant::now();
         while TcpStream::connect(old).map_err(|error| error.kind()).err()
@@ -170,6 +172,26 @@ fn everything_in_the_file_takes_effect() {
         (String::new(), "new /kept\n".to_owned())
     );
     assert!(read("error.log").contains("the gateway has ended"));
+}
+
+#[test]
+fn a_key_that_the_file_cannot_keep_is_good_until_the_process_ends() {
+    // A variable in its place leaves none to write it to.
+    let mut gateway = Gateway::start_with_key("${{LOCKGATE_TEST_NONE:=}}");
+    let told = "takes this key until the process ends: ";
+    let key = |said: &str| {
+        let (_, key) = said.split_once(told).expect("the key");
+        key.lines().next().unwrap_or_default().to_owned()
+    };
+    let key = key(&gateway.process.said);
+    let file = gateway.file();
+    for _ in 0..2 {
+        let answer = ask(gateway.admin, &key);
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        assert!(gateway.reload(&file), "{}", gateway.process.said);
+    }
+    assert!(ask(gateway.admin, &key).starts_with("HTTP/1.1 404 "));
+    assert_eq!(gateway.process.said.matches(told).count(), 1);
 }
 
 #[test]
