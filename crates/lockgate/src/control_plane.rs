@@ -61,7 +61,7 @@ impl ControlPlane {
     }
 
     /// Follows the store no longer.
-    pub(crate) fn end_watch(&mut self) {
+    fn end_watch(&mut self) {
         if let Some(watching) = self.watching.take() {
             watching.abort();
         }

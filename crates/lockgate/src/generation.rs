@@ -142,8 +142,8 @@ impl Generation {
     /// Ends it while another serves in its place: what comes on its connections is answered. `stop` cuts it short.
     pub(crate) async fn hand_over(mut self, stop: impl Future<Output = ()>) {
         self.workers.enter(Phase::HandOver);
-        // What is known of nodes is for one compiler to change.
-        self.control_plane.end_watch();
+        // The APIs first: the answer to a write waits for the watch. Then the watch, long before the workers, for what is known of nodes
+        // is for one compiler to change.
         self.control_plane.end().await;
         tokio::select! {
             () = ended(&self.workers, END_POLL) => self.workers.join(),

@@ -234,6 +234,36 @@ fn a_file_that_cannot_be_used_changes_nothing() {
 }
 
 #[test]
+fn a_write_goes_on_over_a_reload_and_is_answered_when_it_is_in_force() {
+    let mut gateway = Gateway::start("");
+    let file = gateway.file();
+    let mut client = connect(gateway.admin);
+    let body =
+        r#"{"uri": "/new", "upstream": {"type": "roundrobin", "nodes": {"127.0.0.1:1": 1}}}"#;
+    let head = format!(
+        "PUT /apisix/admin/routes/1 HTTP/1.1\r\nHost: test\r\nX-API-KEY: {KEY}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.write_all(head.as_bytes()).expect("sent");
+    let mut interim = [0; 25];
+    client.read_exact(&mut interim).expect("asked for the body");
+    assert_eq!(text(&interim), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(gateway.reload(&file));
+    client.write_all(body.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("answered");
+    assert!(
+        text(&answer).starts_with("HTTP/1.1 201 "),
+        "{}",
+        text(&answer)
+    );
+    gateway.process.signal(Signal::TERM);
+    assert!(gateway.process.end().success());
+    let said = &gateway.process.said;
+    assert!(!said.contains("before it is in force"), "{said}");
+}
+
+#[test]
 fn a_request_goes_on_over_reloads_and_is_waited_for_at_the_end() {
     let (mut gateway, origin, mut client) = with_slow_request();
     let file = gateway.file();
