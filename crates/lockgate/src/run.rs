@@ -1,10 +1,10 @@
 //! The gateway from its start to its end.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::VecDeque, fmt::Write as _, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use lockgate_proxy::AccessLog;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
     admin_key::{self, Unkept},
@@ -21,6 +21,10 @@ use crate::{
 
 /// Threads for everything that is not traffic: both APIs, the watch, compiling, name resolution.
 const CONTROL_THREADS: usize = 2;
+
+/// How many generations that were replaced may still answer what they have begun. Each has its threads and its configuration in
+/// memory, and connections that last would let them pile up where a controller reloads often.
+const RETIRED_LIMIT: usize = 8;
 
 /// `test`: says whether the gateway would start.
 pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
@@ -144,7 +148,7 @@ async fn serve(
         unkept,
         generation,
         retired: JoinSet::new(),
-        stop: watch::Sender::new(false),
+        stops: VecDeque::new(),
     };
     let outcome = Box::pin(gateway.obey(&mut signals)).await;
     drop(pid_file);
@@ -159,8 +163,8 @@ struct Gateway<'a> {
     unkept: Unkept,
     generation: Generation,
     retired: JoinSet<()>,
-    /// Cuts short what still ends.
-    stop: watch::Sender<bool>,
+    /// Dropping one cuts a retired generation short; the oldest is first.
+    stops: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Gateway<'_> {
@@ -178,6 +182,7 @@ impl Gateway<'_> {
             };
             // Those that have ended need no look any more.
             while self.retired.try_join_next().is_some() {}
+            self.stops.retain(|stop| !stop.is_closed());
             match request {
                 Request::ReopenLogs => self.logs.reopen(),
                 Request::Reload => asked = self.reload(signals).await,
@@ -192,7 +197,7 @@ impl Gateway<'_> {
                 }
             }
         }
-        self.stop.send_replace(true);
+        self.stops.clear();
         self.generation.stop().await;
         while self.retired.join_next().await.is_some() {}
         Ok(())
@@ -216,11 +221,7 @@ impl Gateway<'_> {
                 next.announce("the configuration was read anew");
                 self.logs.follow(next.configuration());
                 let old = std::mem::replace(&mut self.generation, next);
-                let mut stop = self.stop.subscribe();
-                self.retired.spawn(old.hand_over(async move {
-                    // A sender that is gone has stopped.
-                    let _gone = stop.wait_for(|is_stopped| *is_stopped).await;
-                }));
+                self.retire(old);
             }
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -231,6 +232,23 @@ impl Gateway<'_> {
             }
         }
         None
+    }
+
+    /// Lets a generation finish while another serves, and ends the one that has been at it for the longest where there are too many.
+    fn retire(&mut self, old: Generation) {
+        if self.stops.len() >= RETIRED_LIMIT {
+            tracing::warn!(
+                limit = RETIRED_LIMIT,
+                "too many replaced configurations still answer requests: the oldest is cut short"
+            );
+            self.stops.pop_front();
+        }
+        let (stop, stopped) = oneshot::channel();
+        self.stops.push_back(stop);
+        self.retired.spawn(old.hand_over(async move {
+            // Nothing is sent: it is dropped.
+            let _gone = stopped.await;
+        }));
     }
 
     /// Lets everything finish, until a request to stop.

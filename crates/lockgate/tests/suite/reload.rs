@@ -283,6 +283,41 @@ fn a_request_goes_on_over_reloads_and_is_waited_for_at_the_end() {
 }
 
 #[test]
+fn the_oldest_of_too_many_configurations_is_cut_short() {
+    let (mut gateway, _origin, mut client): (Gateway, SlowOrigin, TcpStream) = with_slow_request();
+    let mut others = Vec::new();
+    let file = gateway.file();
+    let cut = "the oldest is cut short";
+    for number in 0..9 {
+        assert!(!gateway.process.said.contains(cut), "after {number}");
+        // One request that takes as long for each of them.
+        let origin = SlowOrigin::start();
+        let route = format!(
+            r#"{{"uri": "/slow/{number}", "upstream": {{"type": "roundrobin", "nodes": {{"{}": 1}}}}}}"#,
+            origin.address
+        );
+        let made = gateway.admin("PUT", &format!("routes/slow-{number}"), &route);
+        assert!(made.starts_with("HTTP/1.1 201 "), "{made}");
+        let mut other = connect(gateway.proxy);
+        let request = format!("GET /slow/{number} HTTP/1.1\r\nHost: test\r\n\r\n");
+        other.write_all(request.as_bytes()).expect("sent");
+        origin.asked.recv_timeout(PATIENCE).expect("asked");
+        others.push((other, origin));
+        assert!(gateway.reload(&file), "{}", gateway.process.said);
+    }
+    assert!(gateway.process.says(cut));
+    let ended = client.read(&mut [0]).map_err(|error| error.kind());
+    assert!(
+        matches!(ended, Ok(0) | Err(ErrorKind::ConnectionReset)),
+        "{ended:?}"
+    );
+    // The next one goes on.
+    let (mut second, origin) = others.remove(1);
+    origin.answer.send(()).expect("origin waits");
+    assert!(response(&mut second).0.ends_with("slow"));
+}
+
+#[test]
 fn the_end_does_not_wait_for_what_a_reload_left_behind() {
     let (mut gateway, _origin, _client): (Gateway, SlowOrigin, TcpStream) = with_slow_request();
     let file = gateway.file();
