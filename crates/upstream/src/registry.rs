@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -32,7 +33,15 @@ struct Inner {
     checks_health: bool,
     checkers: Mutex<BTreeMap<Arc<str>, Weak<Checker>>>,
     permits: Arc<Semaphore>,
-    tls: Mutex<HashMap<ClientTls, Arc<rustls::ClientConfig>>>,
+    tls: Mutex<HashMap<ClientTls, Built>>,
+}
+
+/// TLS that was built.
+#[derive(Debug)]
+struct Built {
+    /// What the file of roots held then; another may have taken its place since.
+    roots: Option<Vec<u8>>,
+    config: Arc<rustls::ClientConfig>,
 }
 
 impl Default for Registry {
@@ -116,7 +125,7 @@ impl Registry {
         }
     }
 
-    /// TLS of probes, built once for all upstreams that have the same.
+    /// TLS of probes, built once for all upstreams that have the same, and anew when the file of roots was replaced.
     pub(crate) fn probe_tls(
         &self,
         verify: bool,
@@ -127,16 +136,51 @@ impl Registry {
             client_cert: None,
             trusted: trusted.cloned(),
         };
+        let read = trusted.filter(|_| verify).map(fs::read).transpose();
+        let roots = read.map_err(|error| TlsError::Trusted(error.to_string()))?;
         let mut built = self
             .inner
             .tls
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = built.get(&tls) {
-            return Ok(config.clone());
+        if let Some(known) = built.get(&tls)
+            && known.roots == roots
+        {
+            return Ok(known.config.clone());
         }
         let config = client_config(&tls)?;
-        built.insert(tls, config.clone());
+        let made = Built {
+            roots,
+            config: config.clone(),
+        };
+        built.insert(tls, made);
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_of_probes_is_built_anew_when_the_roots_were_replaced() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("roots.pem");
+        let put = || {
+            let root = rcgen::generate_simple_self_signed(["a.test".to_owned()]);
+            fs::write(&path, root.expect("a certificate").cert.pem()).expect("written");
+        };
+        put();
+        let registry = Registry::default();
+        let tls = |verify| registry.probe_tls(verify, Some(&path)).expect("TLS");
+        let before = [true, false].map(tls);
+        assert!(Arc::ptr_eq(&before[0], &tls(true)), "built once");
+        put();
+        assert!(!Arc::ptr_eq(&before[0], &tls(true)));
+        assert!(Arc::ptr_eq(&before[1], &tls(false)), "no root is looked at");
+        fs::remove_file(&path).expect("there");
+        registry
+            .probe_tls(true, Some(&path))
+            .expect_err("no roots to go by");
     }
 }
