@@ -112,6 +112,8 @@ pub(crate) struct Identity {
     etcd: Option<boot::Etcd>,
     /// With what is in its files, which may be replaced.
     etcd_tls: Option<ClientTls>,
+    /// Its authorities, which may be replaced under the same name.
+    etcd_roots: Option<Vec<u8>>,
     /// The configuration file, and what its objects are checked with.
     file: Option<(PathBuf, Environment)>,
     is_pushed: bool,
@@ -124,8 +126,18 @@ impl Identity {
         let provider = deployment.provider();
         let is_etcd = provider == Provider::Etcd;
         let etcd_tls = is_etcd.then(|| etcd_tls(configuration)).transpose()?;
+        let roots = configuration.trusted().filter(|_| is_etcd);
+        let etcd_roots = roots.map(|path| {
+            fs::read(&path).with_context(|| {
+                format!(
+                    "cannot read {} (apisix.ssl.ssl_trusted_certificate)",
+                    path.display()
+                )
+            })
+        });
         Ok(Self {
             provider,
+            etcd_roots: etcd_roots.transpose()?,
             etcd: is_etcd.then(|| deployment.etcd.clone()),
             etcd_tls,
             file: config_file::place(configuration)
@@ -247,6 +259,20 @@ mod tests {
             let is_kept = identity("timeout: 3") == identity("timeout: 4");
             assert_eq!(is_kept, is_same, "{role}");
         }
+    }
+
+    #[test]
+    fn authorities_that_were_replaced_are_others() {
+        let roots = tempfile::NamedTempFile::new().expect("a file");
+        let path = roots.path().display();
+        let text = format!(
+            "{{apisix: {{ssl: {{ssl_trusted_certificate: '{path}'}}}}, deployment: {{role: traditional, role_traditional: {{config_provider: etcd}}}}}}"
+        );
+        let identity = || Identity::of(&configuration(&text).expect("valid")).expect("known");
+        let before = identity();
+        assert!(before == identity());
+        fs::write(roots.path(), "another").expect("written");
+        assert!(before != identity());
     }
 
     #[test]
