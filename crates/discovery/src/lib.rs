@@ -4,7 +4,7 @@
 //! `service_name`. [`Discovery::start`] begins to follow the configured registries in the background, [`Discovery::subscribe`]
 //! gives the nodes of one service as they are and as they change. What a registry said last stays when it is away.
 //!
-//! Nothing here knows upstreams, balancers or requests. One module per kind; what they share is in [`board`](mod@board).
+//! Nothing here knows upstreams, balancers or requests. One module per kind; what they share is in `board.rs`.
 //! Source of kinds, addresses and fields: `apisix/discovery/` of the reference.
 
 mod board;
