@@ -111,8 +111,10 @@ async fn waits_no_longer_than_it_is_told_for_an_etcd_that_stands_still() {
     wired.server.pause();
     let asked = Instant::now();
     let unknown = is_unavailable(wired.store.put(put("routes/1", "{}")).await);
+    // How much of the time was left when the call began is the machine's affair.
+    assert!(unknown.contains(": no answer within "), "{unknown}");
     assert!(
-        unknown.ends_with("no answer within 500.0ms; whether it was done is not known"),
+        unknown.ends_with("ms; whether it was done is not known"),
         "{unknown}"
     );
     is_unavailable(wired.store.get("routes/1").await);
