@@ -160,6 +160,25 @@ impl ResponseHead {
         self.status
     }
 
+    /// Gives the response another status, whose reason phrase is left to whoever sends it. Where the body ends stays as it was.
+    pub fn set_status(&mut self, status: u16) {
+        if status != self.status {
+            self.status = status;
+            self.reason_at = 0..0;
+        }
+    }
+
+    /// Becomes the head of an answer of the gateway's own: no fields yet, a body of a known length.
+    pub fn begin(&mut self, status: u16, length: u64) {
+        self.clear();
+        self.status = status;
+        self.reason_at = 0..0;
+        self.version = Version::Http11;
+        self.framing = Framing::Length(length);
+        self.keeps_alive = true;
+        self.has_length = Some(length);
+    }
+
     /// Whether this is an interim response, after which another one follows. 101 is final.
     #[inline]
     pub fn is_interim(&self) -> bool {

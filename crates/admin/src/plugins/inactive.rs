@@ -3,8 +3,12 @@
 
 use serde_json::Value;
 
-/// Plugins whose behaviour is built in.
-const BUILT: &[&str] = &[];
+use super::records;
+
+fn is_built(name: &str) -> bool {
+    let known = records::HTTP.iter().find(|(own, ..)| *own == name);
+    known.is_some_and(|(.., is_built)| *is_built)
+}
 
 /// Names of the plugins in the `plugins` of an object that would do nothing. Those that are switched off do nothing anyway.
 pub(crate) fn named_in(object: &Value) -> Vec<&str> {
@@ -12,7 +16,7 @@ pub(crate) fn named_in(object: &Value) -> Vec<&str> {
     plugins
         .into_iter()
         .flatten()
-        .filter(|(name, config)| !BUILT.contains(&name.as_str()) && !super::is_disabled(config))
+        .filter(|(name, config)| !is_built(name) && !super::is_disabled(config))
         .map(|(name, _)| name.as_str())
         .collect()
 }
@@ -27,12 +31,12 @@ mod tests {
     fn names_what_would_do_nothing() {
         for (object, expected) in [
             (
-                json!({"plugins": {"cors": {}, "gzip": {}}}),
-                vec!["cors", "gzip"],
+                json!({"plugins": {"ai-rag": {}, "inspect": {}}}),
+                vec!["ai-rag", "inspect"],
             ),
             (
-                json!({"plugins": {"cors": {"_meta": {"disable": true}}, "gzip": {"_meta": {"disable": false}}}}),
-                vec!["gzip"],
+                json!({"plugins": {"ai-rag": {"_meta": {"disable": true}}, "inspect": {"_meta": {"disable": false}}}}),
+                vec!["inspect"],
             ),
             (json!({"plugins": {}}), vec![]),
             (json!({"plugins": []}), vec![]),

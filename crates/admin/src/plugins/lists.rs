@@ -21,7 +21,7 @@ pub type ListSource = Arc<dyn Fn() -> Option<PluginLists> + Send + Sync>;
 impl Default for PluginLists {
     fn default() -> Self {
         let on = |records: records::Records, off: &[&str]| {
-            let names = records.iter().map(|(name, _)| *name);
+            let names = records.iter().map(|(name, ..)| *name);
             let on = names.filter(|name| !off.contains(name));
             on.map(str::to_owned).collect()
         };
@@ -36,7 +36,7 @@ impl PluginLists {
     /// Every plugin there is.
     pub(super) fn every() -> Self {
         let names = |records: records::Records| {
-            let names = records.iter().map(|(name, _)| (*name).to_owned());
+            let names = records.iter().map(|(name, ..)| (*name).to_owned());
             names.collect()
         };
         Self {

@@ -276,9 +276,9 @@ impl Subsystem {
     fn new(records: records::Records) -> Self {
         let plugins = records
             .iter()
-            .map(|(name, record)| (*name, Plugin::new(name, record)));
+            .map(|(name, record, _)| (*name, Plugin::new(name, record)));
         Self {
-            by_priority: records.iter().map(|(name, _)| *name).collect(),
+            by_priority: records.iter().map(|(name, ..)| *name).collect(),
             by_name: plugins.collect(),
         }
     }

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn every_record_can_be_read() {
         let mut priorities = Vec::new();
-        for (name, record) in records::HTTP.iter().chain(records::STREAM) {
+        for (name, record, _) in records::HTTP.iter().chain(records::STREAM) {
             let facts = Facts::read(record);
             let facts = facts.unwrap_or_else(|error| panic!("{name}: {error}"));
             priorities.push(facts.about["priority"].as_i64().unwrap());
@@ -232,7 +232,7 @@ mod tests {
                 ]),
             ),
         ] {
-            let (_, record) = records::HTTP.iter().find(|(own, _)| *own == name).unwrap();
+            let (_, record, _) = records::HTTP.iter().find(|(own, ..)| *own == name).unwrap();
             let expected = expected.map(|[plugin, consumer, metadata]| PluginFields {
                 plugin: text(plugin),
                 consumer: text(consumer),

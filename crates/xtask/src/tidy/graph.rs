@@ -21,22 +21,41 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "upstream",
         &["model", "http", "net", "expr", "keyring", "discovery"],
     ),
+    ("plugin", &["schema", "http", "net", "expr", "upstream"]),
+    ("plugins-auth", FAMILY),
+    ("plugins-security", FAMILY),
+    ("plugins-traffic", FAMILY),
+    ("plugins-transform", FAMILY),
+    ("plugins-observe", FAMILY),
+    (
+        "plugins",
+        &[
+            "plugin",
+            "plugins-auth",
+            "plugins-security",
+            "plugins-traffic",
+            "plugins-transform",
+            "plugins-observe",
+        ],
+    ),
     (
         "snapshot",
         &[
-            "schema", "expr", "router", "model", "net", "store", "http", "secret", "upstream",
-            "keyring",
+            "plugin", "schema", "expr", "router", "model", "net", "store", "http", "secret",
+            "upstream", "keyring",
         ],
     ),
     (
         "proxy",
         &[
-            "snapshot", "net", "http", "expr", "content", "router", "upstream", "model",
+            "snapshot", "plugin", "net", "http", "expr", "content", "router", "upstream", "model",
         ],
     ),
     (
         "admin",
-        &["model", "schema", "store", "expr", "content", "keyring"],
+        &[
+            "model", "schema", "store", "expr", "content", "keyring", "plugin",
+        ],
     ),
     (
         "testkit",
@@ -74,11 +93,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "upstream",
             "snapshot",
             "proxy",
+            "plugin",
+            "plugins",
             "admin",
             "declare",
         ],
     ),
     ("xtask", &[]),
+];
+
+/// What families of plugins may depend on: the plugin API, and what lies below it. Never each other.
+const FAMILY: &[&str] = &[
+    "plugin", "http", "net", "expr", "content", "client", "upstream", "secret", "batch", "redis",
+    "limit", "metrics",
 ];
 
 /// Crates that must compile without a runtime.

@@ -1,0 +1,149 @@
+//! Configured plugins, and sets of them as objects hold them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lockgate_expr::Expr;
+use serde_json::Value;
+
+use crate::{About, Compile, ConfigError, Descriptor, Exchange, Hooks, Kind, node::Part};
+
+/// One configuration of one plugin, compiled, with what its `_meta` says.
+#[derive(Debug)]
+pub struct Instance {
+    /// The plugin.
+    pub about: &'static About,
+    pub(crate) hooks: Hooks,
+    pub(crate) priority: i64,
+    filter: Option<Expr>,
+    /// The body that answers of 400 and above have instead of their own.
+    pub(crate) error_body: Option<Arc<[u8]>>,
+}
+
+/// What an object says of a plugin.
+#[derive(Debug, Clone)]
+pub enum Slot {
+    /// It runs.
+    On(Arc<Instance>),
+    /// It does not (`_meta.disable`), also where an object of less weight says so.
+    Off,
+}
+
+impl Slot {
+    /// Compiles the configuration of a plugin.
+    ///
+    /// # Errors
+    /// It cannot be honoured.
+    pub fn compile(
+        plugin: &Descriptor,
+        config: &Value,
+        cx: &Compile<'_>,
+    ) -> Result<Self, ConfigError> {
+        let meta = config.get("_meta").and_then(Value::as_object);
+        let member = |name: &str| meta.and_then(|meta| meta.get(name));
+        if member("disable") == Some(&Value::Bool(true)) {
+            return Ok(Self::Off);
+        }
+        if member("pre_function").is_some() {
+            return Err(ConfigError::new(
+                "_meta.pre_function needs Lua, which is not built in",
+            ));
+        }
+        let filter = member("filter").map(Expr::compile).transpose();
+        let filter = filter.map_err(|error| {
+            ConfigError(format!("failed to validate the 'vars' expression: {error}"))
+        })?;
+        let error_body = member("error_response").map(|body| match body {
+            Value::String(text) => text.as_bytes().into(),
+            other => {
+                let mut text = other.to_string().into_bytes();
+                text.push(b'\n');
+                text.into()
+            }
+        });
+        let filled = cx.node.fill(plugin.about, Part::Plugin, config)?;
+        Ok(Self::On(Arc::new(Instance {
+            about: plugin.about,
+            hooks: plugin.compile(
+                &filled,
+                &Compile {
+                    config: &filled,
+                    ..*cx
+                },
+            )?,
+            priority: member("priority")
+                .and_then(Value::as_i64)
+                .unwrap_or(i64::from(plugin.about.priority)),
+            filter,
+            error_body,
+        })))
+    }
+}
+
+impl Instance {
+    /// Whether it runs on this request (`_meta.filter`). Asked once per request, whatever changes meanwhile.
+    #[inline]
+    pub(crate) fn applies(&self, ex: &mut Exchange<'_>) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| self.applies_by(filter, ex))
+    }
+
+    fn applies_by(&self, filter: &Expr, ex: &mut Exchange<'_>) -> bool {
+        let place = std::ptr::from_ref(self).addr();
+        let known = ex
+            .state()
+            .verdicts
+            .iter()
+            .find(|(whose, _)| *whose == place);
+        if let Some((_, verdict)) = known {
+            return *verdict;
+        }
+        let verdict = filter.eval(ex);
+        ex.state_mut().verdicts.push((place, verdict));
+        verdict
+    }
+}
+
+/// The plugins of an object, by name.
+#[derive(Debug, Clone, Default)]
+pub struct PluginSet {
+    slots: BTreeMap<&'static str, Slot>,
+}
+
+impl PluginSet {
+    /// Adds what an object says of a plugin.
+    pub fn insert(&mut self, name: &'static str, slot: Slot) {
+        self.slots.insert(name, slot);
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// What it says of a plugin.
+    pub fn get(&self, name: &str) -> Option<&Slot> {
+        self.slots.get(name)
+    }
+
+    /// This set with another laid over it: of a plugin in both, the other's configuration counts, whole.
+    #[must_use]
+    pub fn under(&self, over: &Self) -> Self {
+        let mut slots = self.slots.clone();
+        slots.extend(over.slots.iter().map(|(name, slot)| (*name, slot.clone())));
+        Self { slots }
+    }
+
+    /// The same without plugins that authenticate: what a consumer brings along.
+    #[must_use]
+    pub fn without_auth(&self) -> Self {
+        let mut slots = self.slots.clone();
+        slots.retain(|_, slot| !matches!(slot, Slot::On(one) if one.about.kind == Kind::Auth));
+        Self { slots }
+    }
+
+    /// Name and configuration of each plugin, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Slot)> {
+        self.slots.iter().map(|(name, slot)| (*name, slot))
+    }
+}

@@ -1,0 +1,47 @@
+//! The plugin API: everything that a plugin is written against.
+//!
+//! A plugin implements [`Plugin`]: what is fixed about it ([`About`]), its configuration type, how a configuration is compiled, and
+//! which hooks it has. A hook is a method of one of the small traits in `hooks.rs`; it gets an [`Exchange`], the request and its
+//! response as plugins see them, and hooks that may answer return a [`Flow`]. One line in the list of its family
+//! (`plugins/<family>/src/lib.rs`) makes a plugin known: `Descriptor::of::<key_auth::KeyAuth>()`.
+//!
+//! Nothing here knows the data plane. The proxy implements [`Host`] for its requests, [`testing`] for requests without sockets; the
+//! compiler of snapshots turns configurations into [`Instance`]s and those into [`Chain`]s.
+//!
+//! Read next: `plugin.rs`, `exchange.rs`, `chain.rs`; `docs/plugin-development.md` has a worked example.
+
+mod chain;
+mod compile;
+mod consumer;
+mod endpoint;
+mod exchange;
+mod hooks;
+mod instance;
+mod limits;
+mod metadata;
+mod node;
+mod plugin;
+mod reply;
+mod state;
+pub mod testing;
+
+pub use chain::{Chain, Phase, run};
+pub use compile::{Compile, CompileHost, ConfigError, Parent};
+pub use consumer::{Consumer, Consumers, Credential, CredentialType, Secret};
+pub use endpoint::{Endpoint, EndpointRequest, Handler};
+pub use exchange::{BodyError, BodyFilter, Exchange, Host, RouteFacts, Timing};
+pub use hooks::{
+    Access, AccessAsync, BeforeProxy, BeforeProxyAsync, HeaderFilter, Hooks, Log, Rewrite,
+    RewriteAsync,
+};
+pub use instance::{Instance, PluginSet, Slot};
+pub use metadata::{Metadata, MetadataHandle, MetadataType};
+pub use node::{Node, NodeOptions};
+pub use plugin::{About, Descriptor, Kind, Plugin};
+pub use reply::{Body, Flow, Reply};
+pub use state::{Outgoing, State};
+
+use std::{future::Future, pin::Pin};
+
+/// A future that stays on the thread of its worker.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

@@ -1,0 +1,238 @@
+//! What all workers share on behalf of plugins, and what outlives configurations.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use lockgate_net::dns::Resolver;
+use lockgate_schema::Schema;
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+use crate::{
+    About, Compile, ConfigError, Consumers, Descriptor, Endpoint,
+    metadata::{Cell, MetadataType},
+};
+
+/// What the process tells plugins; a reload replaces it.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// How many workers there are.
+    pub workers: usize,
+    /// `plugin_attr` of `config.yaml`.
+    pub attributes: Map<String, Value>,
+    /// How names are resolved.
+    pub resolver: Resolver,
+    /// The id of this gateway (`apisix.id`).
+    pub id: Arc<str>,
+    /// The name of this machine.
+    pub hostname: Arc<str>,
+}
+
+/// What a schema of a plugin is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    Plugin,
+    Credential,
+    Metadata,
+}
+
+type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Closer = Box<dyn FnOnce(Duration) -> Closing + Send>;
+
+/// One per process. Cheap to clone.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    runtime: Handle,
+    options: ArcSwap<NodeOptions>,
+    shared: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    consumers: Mutex<HashMap<&'static str, Arc<Consumers>>>,
+    metadata: Mutex<HashMap<&'static str, Arc<Cell>>>,
+    schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
+    endpoints: ArcSwap<Vec<Endpoint>>,
+    closers: Mutex<Vec<Closer>>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Nothing is shared yet. `runtime` is the one that background work is done on.
+    pub fn new(runtime: Handle, options: NodeOptions) -> Self {
+        Self(Arc::new(Inner {
+            runtime,
+            options: ArcSwap::from_pointee(options),
+            shared: Mutex::default(),
+            consumers: Mutex::default(),
+            metadata: Mutex::default(),
+            schemas: Mutex::default(),
+            endpoints: ArcSwap::default(),
+            closers: Mutex::default(),
+        }))
+    }
+
+    /// Puts other options in force, for configurations that are compiled from then on.
+    pub fn set_options(&self, options: NodeOptions) {
+        self.0.options.store(Arc::new(options));
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> Arc<NodeOptions> {
+        self.0.options.load_full()
+    }
+
+    /// The runtime for background work: shipping logs, asking other services. Workers have their own.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.0.options.load().workers
+    }
+
+    /// `plugin_attr` of a plugin.
+    pub fn attributes(&self, plugin: &str) -> Option<Value> {
+        self.0.options.load().attributes.get(plugin).cloned()
+    }
+
+    /// The one `T` of this process, made by `make` when it is first asked for: a table of counters, a registry of clients. Asked
+    /// for while configurations are compiled, not in hooks.
+    pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Arc<T> {
+        if let Some(found) = self.find_shared() {
+            return found;
+        }
+        // Made without the lock: making it may ask for something else.
+        let made: Arc<T> = Arc::new(make(self));
+        let mut shared = lock(&self.0.shared);
+        let kept = shared
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| made.clone());
+        kept.clone().downcast().unwrap_or(made)
+    }
+
+    fn find_shared<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let found = lock(&self.0.shared).get(&TypeId::of::<T>()).cloned()?;
+        found.downcast().ok()
+    }
+
+    /// The consumers that have credentials for a plugin; all of them by name where the name is empty.
+    pub fn consumers(&self, plugin: &'static str) -> Arc<Consumers> {
+        lock(&self.0.consumers).entry(plugin).or_default().clone()
+    }
+
+    pub(crate) fn metadata(&self, plugin: &'static str) -> Arc<Cell> {
+        lock(&self.0.metadata).entry(plugin).or_default().clone()
+    }
+
+    /// Puts metadata of a plugin in force.
+    ///
+    /// # Errors
+    /// It cannot be honoured; what was in force stays.
+    pub fn set_metadata(
+        &self,
+        of: MetadataType,
+        config: &Value,
+        cx: &Compile<'_>,
+    ) -> Result<(), ConfigError> {
+        let config = &self.fill(cx.about, Part::Metadata, config)?;
+        let compiled = (of.compile)(config, &Compile { config, ..*cx })?;
+        self.metadata(cx.about.name).store(Some(Arc::new(compiled)));
+        Ok(())
+    }
+
+    /// Ends metadata of a plugin.
+    pub fn remove_metadata(&self, plugin: &'static str) {
+        self.metadata(plugin).store(None);
+    }
+
+    /// Puts the endpoints of these plugins in place of those before.
+    pub fn serve<'d>(&self, plugins: impl IntoIterator<Item = &'d Descriptor>) {
+        let endpoints = plugins
+            .into_iter()
+            .filter_map(|plugin| plugin.endpoints)
+            .flat_map(|endpoints| endpoints(self))
+            .collect();
+        self.0.endpoints.store(Arc::new(endpoints));
+    }
+
+    /// A configuration with the defaults of its schema, and without `_meta`, which is none of the plugin's business.
+    pub(crate) fn fill(
+        &self,
+        about: &'static About,
+        part: Part,
+        config: &Value,
+    ) -> Result<Value, ConfigError> {
+        let mut config = config.clone();
+        if let Some(members) = config.as_object_mut() {
+            members.shift_remove("_meta");
+        }
+        let schema = self.schema(about, part)?;
+        schema
+            .fill(&mut config)
+            .map_err(|finding| ConfigError(finding.to_string()))?;
+        Ok(config)
+    }
+
+    fn schema(&self, about: &'static About, part: Part) -> Result<Arc<Schema>, ConfigError> {
+        let place = (about.name, part);
+        if let Some(known) = lock(&self.0.schemas).get(&place) {
+            return Ok(known.clone());
+        }
+        let unread = |error: &dyn std::fmt::Display| ConfigError(format!("its schema: {error}"));
+        let mut record: Map<String, Value> =
+            serde_json::from_str(about.record).map_err(|error| unread(&error))?;
+        let mut take = |name: &str| record.shift_remove(name);
+        let source = match part {
+            Part::Plugin => take("schema"),
+            Part::Credential => take("consumer_schema").or_else(|| take("schema")),
+            Part::Metadata => take("metadata_schema"),
+        };
+        let source = source.unwrap_or_else(|| Value::Object(Map::new()));
+        let schema = Arc::new(Schema::compile(source).map_err(|error| unread(&error))?);
+        lock(&self.0.schemas).insert(place, schema.clone());
+        Ok(schema)
+    }
+
+    /// What plugins serve.
+    pub fn endpoints(&self) -> Arc<Vec<Endpoint>> {
+        self.0.endpoints.load_full()
+    }
+
+    /// Has something done before the process ends, within a time that is given then: what waits to be sent is sent.
+    pub fn at_shutdown<F>(&self, close: impl FnOnce(Duration) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        lock(&self.0.closers).push(Box::new(|within| Box::pin(close(within))));
+    }
+
+    /// Does what was put off until the process ends; all at once, and no longer than `within`.
+    pub async fn shut_down(&self, within: Duration) {
+        let closers = std::mem::take(&mut *lock(&self.0.closers));
+        let closing: Vec<_> = closers
+            .into_iter()
+            .map(|close| self.0.runtime.spawn(close(within)))
+            .collect();
+        let _late = tokio::time::timeout(within, async {
+            for closed in closing {
+                let _panicked = closed.await;
+            }
+        })
+        .await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

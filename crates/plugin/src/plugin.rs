@@ -1,0 +1,141 @@
+//! What a plugin is.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Compile, ConfigError, CredentialType, Endpoint, Hooks, MetadataType, Node, compile};
+
+/// A plugin: one configuration of it, compiled.
+///
+/// The type is the compiled configuration; one is made for every object that configures the plugin, and shared by all workers.
+pub trait Plugin: Sized + Send + Sync + 'static {
+    /// What is fixed about the plugin.
+    const ABOUT: About;
+
+    /// The credentials that consumers have for it; authentication plugins have some.
+    const CREDENTIAL: Option<CredentialType> = None;
+
+    /// Its plugin metadata (`/apisix/admin/plugin_metadata/<name>`), where it reads any.
+    const METADATA: Option<MetadataType> = None;
+
+    /// What it serves through the `public-api` plugin and the gateway's own ports. Asked for once per process.
+    const ENDPOINTS: Option<fn(&Node) -> Vec<Endpoint>> = None;
+
+    /// The configuration as users write it, with the defaults of the schema filled in: plain data. What the schema requires or gives
+    /// a default needs none here.
+    type Config: DeserializeOwned;
+
+    /// Compiles a configuration. All parsing happens here, none in hooks.
+    ///
+    /// # Errors
+    /// The configuration cannot be honoured; the object that holds it is not put in force.
+    fn compile(config: Self::Config, cx: &Compile<'_>) -> Result<Self, ConfigError>;
+
+    /// Names the hooks: `on.access(self.clone()); on.log(self);`. A hook that is not named here does not run.
+    fn hooks(self: Arc<Self>, on: &mut Hooks);
+}
+
+/// What is fixed about a plugin.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// The name in configurations, such as `key-auth`.
+    pub name: &'static str,
+    /// Plugins of higher priority run first.
+    pub priority: i32,
+    /// Whether it authenticates.
+    pub kind: Kind,
+    /// Version, priority, type and schemas as the Admin API publishes them: the text of the plugin's `schema.json`.
+    pub record: &'static str,
+    /// Of a global rule, does not run where the route configures the plugin too (`run_policy = "prefer_route"`).
+    pub prefers_route: bool,
+}
+
+/// Whether a plugin authenticates consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It does not.
+    Plain,
+    /// It does (`type = "auth"`): its `rewrite` hook attaches the consumer, and consumers hold credentials for it.
+    Auth,
+}
+
+impl About {
+    /// A plugin that does not authenticate. `record` is its `schema.json`, included.
+    pub const fn new(name: &'static str, priority: i32, record: &'static str) -> Self {
+        Self {
+            name,
+            priority,
+            kind: Kind::Plain,
+            record,
+            prefers_route: false,
+        }
+    }
+
+    /// The same, of a plugin that authenticates.
+    #[must_use]
+    pub const fn auth(self) -> Self {
+        Self {
+            kind: Kind::Auth,
+            ..self
+        }
+    }
+
+    /// The same, of a plugin that leaves requests to the route's own configuration of it where there is one.
+    #[must_use]
+    pub const fn prefers_route(self) -> Self {
+        Self {
+            prefers_route: true,
+            ..self
+        }
+    }
+}
+
+/// A plugin without its type: what lists of plugins are made of.
+#[derive(Clone, Copy)]
+pub struct Descriptor {
+    /// What is fixed about the plugin.
+    pub about: &'static About,
+    /// The credentials of its consumers.
+    pub credential: Option<CredentialType>,
+    /// Its metadata.
+    pub metadata: Option<MetadataType>,
+    /// What it serves.
+    pub endpoints: Option<fn(&Node) -> Vec<Endpoint>>,
+    compile: fn(&Value, &Compile<'_>) -> Result<Hooks, ConfigError>,
+}
+
+impl std::fmt::Debug for Descriptor {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Descriptor")
+            .field(&self.about.name)
+            .finish()
+    }
+}
+
+impl Descriptor {
+    /// Describes a plugin.
+    pub const fn of<P: Plugin>() -> Self {
+        Self {
+            about: const { &P::ABOUT },
+            credential: P::CREDENTIAL,
+            metadata: P::METADATA,
+            endpoints: P::ENDPOINTS,
+            compile: |config, cx| {
+                let config = compile::parse(config)?;
+                let mut hooks = Hooks::default();
+                Arc::new(P::compile(config, cx)?).hooks(&mut hooks);
+                Ok(hooks)
+            },
+        }
+    }
+
+    /// Compiles a configuration and names its hooks.
+    ///
+    /// # Errors
+    /// The configuration cannot be honoured.
+    pub fn compile(&self, config: &Value, cx: &Compile<'_>) -> Result<Hooks, ConfigError> {
+        (self.compile)(config, cx)
+    }
+}

@@ -1,0 +1,87 @@
+//! What plugins have said about one request.
+
+use std::{any::Any, sync::Arc};
+
+use lockgate_expr::Variable;
+use lockgate_http::headers::Headers;
+use lockgate_upstream::Upstream;
+use smallvec::SmallVec;
+
+use crate::{BodyFilter, Consumer};
+
+/// What plugins have said about one request; part of the exchange, and emptied with it.
+#[derive(Default)]
+pub struct State {
+    /// Who asked.
+    pub consumer: Option<Arc<Consumer>>,
+    /// What is sent to the upstream in place of what the client sent.
+    pub outgoing: Outgoing,
+    /// Fields of the response that were set before there was one.
+    pub fields: Headers,
+    /// Who filters the body of the response, in order.
+    pub filters: Vec<Box<dyn BodyFilter>>,
+    /// Variables that plugins have set.
+    pub variables: Vec<(Variable, Vec<u8>)>,
+    /// Whether hooks that run are noted.
+    pub is_traced: bool,
+    /// The hooks that ran, with their phases.
+    pub trace: Vec<(&'static str, &'static str)>,
+    /// Whether `_meta.filter` of an instance (by its address) let the request pass.
+    pub(crate) verdicts: SmallVec<[(usize, bool); 2]>,
+    /// What instances (by their addresses) keep from hook to hook.
+    pub(crate) kept: Vec<(usize, Box<dyn Any>)>,
+}
+
+/// What is sent to the upstream in place of what the client sent.
+#[derive(Default)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Option<Vec<u8>>,
+    /// Path and query as they are sent (`upstream_uri`).
+    pub uri: Option<Vec<u8>>,
+    /// The query of the request, without its `?`, as plugins and the upstream see it; empty for none.
+    pub query: Option<Vec<u8>>,
+    /// The `Host` field (`upstream_host`).
+    pub host: Option<Vec<u8>>,
+    /// Where the request goes instead of where the route says.
+    pub upstream: Option<Arc<Upstream>>,
+    /// The route's upstream is to be taken for missing: the id that a plugin named does not exist.
+    pub has_no_upstream: bool,
+}
+
+impl State {
+    /// Makes room for the next request.
+    pub fn clear(&mut self) {
+        self.consumer = None;
+        let Outgoing {
+            method,
+            uri,
+            query,
+            host,
+            upstream,
+            has_no_upstream,
+        } = &mut self.outgoing;
+        *method = None;
+        *uri = None;
+        *query = None;
+        *host = None;
+        *upstream = None;
+        *has_no_upstream = false;
+        self.fields.clear();
+        self.filters.clear();
+        self.variables.clear();
+        self.is_traced = false;
+        self.trace.clear();
+        self.verdicts.clear();
+        self.kept.clear();
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("State")
+            .field("consumer", &self.consumer.as_ref().map(|who| &who.name))
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
+    }
+}

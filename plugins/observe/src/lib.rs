@@ -1,0 +1,8 @@
+//! Plugins that tell others what happened: logs, metrics, endpoints.
+//!
+//! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known.
+
+use lockgate_plugin::Descriptor;
+
+/// The plugins of this family.
+pub const ALL: &[Descriptor] = &[];

@@ -1,0 +1,8 @@
+//! Plugins that keep requests out, whoever asks.
+//!
+//! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known.
+
+use lockgate_plugin::Descriptor;
+
+/// The plugins of this family.
+pub const ALL: &[Descriptor] = &[];
