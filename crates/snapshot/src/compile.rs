@@ -1,13 +1,14 @@
 //! Objects in, snapshot out; only what changed is built anew.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use lockgate_expr::Expr;
-use lockgate_keyring::{Part, PluginSecrets, Unread};
+use lockgate_keyring::{PluginSecrets, Unread};
 use lockgate_model::resource;
+use lockgate_plugin::{Chain, PluginSet};
 use lockgate_router::{Methods, Mode, RouteSpec, Table};
 use lockgate_secret::Secrets;
 use lockgate_store::{Change, Entry};
@@ -15,11 +16,13 @@ use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Problem, Route, ServiceFacts, Snapshot, Target,
+    Plugins, Problem, Route, ServiceFacts, Snapshot, Target,
     client_cert::{self, Ssl},
+    consumers::{self, StoredConsumers},
     inactive,
     links::Links,
     needs::{Needing, Needs},
+    plugins::GlobalRules,
     problems::{ProblemChange, Problems},
     secrets,
 };
@@ -35,24 +38,29 @@ pub struct Settings {
     pub plugin_secrets: Arc<PluginSecrets>,
     /// What references to secrets stand for.
     pub secrets: Secrets,
+    /// The plugins that are built in.
+    pub plugins: Plugins,
 }
 
 /// Everything stored, and the newest snapshot made of it.
 #[derive(Debug)]
 pub struct Compiler {
-    settings: Settings,
+    pub(crate) settings: Settings,
     table: Table<Arc<Route>>,
     routes: HashMap<Arc<str>, StoredRoute>,
     services: HashMap<Arc<str>, Service>,
-    upstreams: HashMap<Arc<str>, Arc<Upstream>>,
-    plugin_configs: HashSet<Arc<str>>,
+    pub(crate) upstreams: HashMap<Arc<str>, Arc<Upstream>>,
+    pub(crate) plugin_configs: HashMap<Arc<str>, Arc<PluginSet>>,
+    pub(crate) groups: Arc<HashMap<Arc<str>, Arc<PluginSet>>>,
+    pub(crate) consumers: StoredConsumers,
+    global_rules: GlobalRules,
     ssls: HashMap<Arc<str>, Ssl>,
-    needing: Needing,
+    pub(crate) needing: Needing,
     of_service: Links,
     of_upstream: Links,
-    of_plugin_config: Links,
+    pub(crate) of_plugin_config: Links,
     services_of_upstream: Links,
-    problems: Problems,
+    pub(crate) problems: Problems,
     /// Objects of this batch with secrets that no key opens.
     unread: Vec<Arc<str>>,
     revision: u64,
@@ -64,7 +72,11 @@ struct StoredRoute {
     value: Arc<[u8]>,
     /// Revision that made the key.
     created: u64,
+    /// Revision that wrote it last.
+    written: u64,
     uses: Uses,
+    /// Its own plugins.
+    plugins: Arc<PluginSet>,
     /// The upstream written into the route, whose state outlives edits.
     own_upstream: Option<Arc<Upstream>>,
 }
@@ -84,13 +96,15 @@ struct Service {
     upstream_id: Option<Arc<str>>,
     own_upstream: Option<Arc<Upstream>>,
     allows_websocket: bool,
+    plugins: Arc<PluginSet>,
 }
 
 /// What a batch of changes touches.
 #[derive(Debug, Default)]
-struct Dirty {
-    routes: BTreeSet<Arc<str>>,
+pub(crate) struct Dirty {
+    pub(crate) routes: BTreeSet<Arc<str>>,
     services: BTreeSet<Arc<str>>,
+    consumers: BTreeSet<Arc<str>>,
     /// Keys of objects that need something that changed.
     needing: BTreeSet<Arc<str>>,
 }
@@ -104,7 +118,10 @@ impl Compiler {
             routes: HashMap::new(),
             services: HashMap::new(),
             upstreams: HashMap::new(),
-            plugin_configs: HashSet::new(),
+            plugin_configs: HashMap::new(),
+            groups: Arc::default(),
+            consumers: StoredConsumers::default(),
+            global_rules: GlobalRules::default(),
             ssls: HashMap::new(),
             needing: Needing::default(),
             of_service: Links::default(),
@@ -132,6 +149,8 @@ impl Compiler {
         Snapshot {
             revision: self.revision,
             routes: self.table.routes(),
+            global: self.global_rules.chain(),
+            groups: self.groups.clone(),
         }
     }
 
@@ -172,6 +191,8 @@ impl Compiler {
             if let Some(("routes", id)) = split(&key) {
                 // Built from what is stored of it: what it was built from last may be older.
                 dirty.routes.insert(id.into());
+            } else if let Some((name, _)) = consumer_of(&key) {
+                dirty.consumers.insert(name.into());
             } else if let Some(entry) = self.needing.entry(&key) {
                 self.put(&entry, &mut dirty);
             }
@@ -182,6 +203,10 @@ impl Compiler {
         for id in std::mem::take(&mut dirty.routes) {
             self.build_route(&id);
         }
+        for name in std::mem::take(&mut dirty.consumers) {
+            self.build_consumer(&name);
+        }
+        self.publish_consumers();
         if let Some(first) = self.unread.first() {
             // One line for a batch: with a wrong keyring it may be about every consumer.
             tracing::warn!(objects = self.unread.len(), %first, "no key of data_encryption.keyring decrypts secrets of stored objects: they are taken as they are");
@@ -210,10 +235,10 @@ impl Compiler {
     }
 
     fn put(&mut self, entry: &Entry, dirty: &mut Dirty) {
-        if inactive::is_holder(&entry.key)
-            && let Some(mut holder) = self.read::<inactive::Holder>(entry)
-        {
-            self.take_plugins(&entry.key, &mut holder.plugins);
+        if let Some((name, credential)) = consumer_of(&entry.key) {
+            self.consumers.put(name, credential, entry);
+            dirty.consumers.insert(name.into());
+            return;
         }
         match split(&entry.key) {
             Some(("routes", id)) => {
@@ -221,11 +246,14 @@ impl Compiler {
                 if let Some(stored) = self.routes.get_mut(id) {
                     stored.value = value;
                     stored.created = entry.create_revision;
+                    stored.written = entry.mod_revision;
                 } else {
                     let stored = StoredRoute {
                         value,
                         created: entry.create_revision,
+                        written: entry.mod_revision,
                         uses: Uses::default(),
+                        plugins: Arc::default(),
                         own_upstream: None,
                     };
                     self.routes.insert(id.into(), stored);
@@ -233,8 +261,7 @@ impl Compiler {
                 dirty.routes.insert(id.into());
             }
             Some(("services", id)) => {
-                if let Some(mut stored) = self.read::<resource::Service>(entry) {
-                    self.take_plugins(&entry.key, &mut stored.plugins);
+                if let Some(stored) = self.read::<resource::Service>(entry) {
                     self.put_service(&id.into(), entry, stored);
                     dirty.services.insert(id.into());
                 }
@@ -242,24 +269,23 @@ impl Compiler {
             Some(("upstreams", id)) => {
                 if let Some(stored) = self.read::<resource::Upstream>(entry) {
                     let previous = self.upstreams.get(id).cloned();
-                    if let Some(upstream) = self.upstream(entry, &stored, previous.as_ref()) {
+                    let needs = Needs::default();
+                    if let Some(upstream) = self.upstream(entry, &stored, previous.as_ref(), needs)
+                    {
                         self.upstreams.insert(id.into(), upstream);
                         self.mark_upstream(id, dirty);
                     }
                 }
             }
             Some(("plugin_metadata", name)) => {
-                if let Some(mut config) = self.read(entry) {
-                    let secrets = &self.settings.plugin_secrets;
-                    let unread = secrets.decrypt(name, Part::Metadata, &mut config);
-                    self.note_unread(&entry.key, &unread);
-                }
+                self.put_metadata(name, entry);
             }
-            Some(("plugin_configs", id)) => {
-                self.plugin_configs.insert(id.into());
-                dirty
-                    .routes
-                    .extend(self.of_plugin_config.users(id).cloned());
+            Some(("plugin_configs", id)) => self.put_plugin_config(id, entry, dirty),
+            Some(("consumer_groups", id)) => self.put_group(id, entry),
+            Some(("global_rules", id)) => {
+                if let Some(set) = self.put_holder(entry) {
+                    self.global_rules.put(id, set);
+                }
             }
             Some(("stream_routes", _)) => {
                 self.problems.remove(&entry.key);
@@ -281,6 +307,11 @@ impl Compiler {
     fn delete(&mut self, key: &str, dirty: &mut Dirty) {
         self.problems.remove(key);
         self.needing.release(key);
+        if let Some((name, credential)) = consumer_of(key) {
+            self.consumers.remove(name, credential);
+            dirty.consumers.insert(name.into());
+            return;
+        }
         match split(key) {
             Some(("routes", id)) => {
                 if let Some(stored) = self.routes.remove(id) {
@@ -309,6 +340,11 @@ impl Compiler {
                     .routes
                     .extend(self.of_plugin_config.users(id).cloned());
             }
+            Some(("consumer_groups", id)) => {
+                Arc::make_mut(&mut self.groups).remove(id);
+            }
+            Some(("global_rules", id)) => self.global_rules.remove(id),
+            Some(("plugin_metadata", name)) => self.remove_metadata(name),
             Some(("ssls", id)) => {
                 self.ssls.remove(id);
                 dirty.needing.extend(self.needing.users(key).cloned());
@@ -318,13 +354,25 @@ impl Compiler {
     }
 
     fn mark_upstream(&self, id: &str, dirty: &mut Dirty) {
+        let key = format!("upstreams/{id}");
+        dirty.needing.extend(self.needing.users(&key).cloned());
         dirty.routes.extend(self.of_upstream.users(id).cloned());
         dirty
             .services
             .extend(self.services_of_upstream.users(id).cloned());
     }
 
-    fn put_service(&mut self, id: &Arc<str>, entry: &Entry, stored: resource::Service) {
+    fn put_service(&mut self, id: &Arc<str>, entry: &Entry, mut stored: resource::Service) {
+        let mut needs = Needs::default();
+        let plugins = match self.compile_plugins(entry, &mut stored.plugins, &mut needs) {
+            Ok(plugins) => plugins,
+            Err(problem) => {
+                // Without its plugins it would serve what it must not: it stays as it was.
+                self.needing.hold(entry, needs);
+                self.note(&entry.key, problem);
+                return;
+            }
+        };
         let previous = self.services.remove(id);
         if let Some(Service {
             upstream_id: Some(upstream),
@@ -335,9 +383,9 @@ impl Compiler {
         }
         let previous = previous.and_then(|service| service.own_upstream);
         let own_upstream = if let Some(own) = &stored.upstream {
-            self.upstream(entry, own, previous.as_ref())
+            self.upstream(entry, own, previous.as_ref(), needs)
         } else {
-            self.needing.release(&entry.key);
+            self.needing.hold(entry, needs);
             retire(previous.as_ref());
             None
         };
@@ -356,19 +404,20 @@ impl Compiler {
             upstream_id,
             own_upstream,
             allows_websocket,
+            plugins,
         };
         self.services.insert(id.clone(), service);
     }
 
-    /// Compiles an upstream; on failure notes why and gives what was in force before.
+    /// Compiles an upstream, whose object needs this already; on failure notes why and gives what was in force before.
     fn upstream(
         &mut self,
         entry: &Entry,
         stored: &resource::Upstream,
         previous: Option<&Arc<Upstream>>,
+        mut needs: Needs,
     ) -> Option<Arc<Upstream>> {
         let key = &entry.key;
-        let mut needs = Needs::default();
         let secrets = &self.settings.secrets;
         let ssl = |id: &str| self.ssls.get(id);
         let stored = client_cert::in_place(stored, secrets, ssl, &mut needs);
@@ -412,7 +461,23 @@ impl Compiler {
                 self.note(&key, problem);
             }
             Ok(mut route) => {
-                self.take_plugins(&key, &mut route.plugins);
+                let entry = Entry {
+                    key: key.clone(),
+                    value: stored.value.clone(),
+                    create_revision: stored.created,
+                    mod_revision: stored.written,
+                };
+                let mut needs = Needs::default();
+                match self.compile_plugins(&entry, &mut route.plugins, &mut needs) {
+                    Ok(plugins) => stored.plugins = plugins,
+                    Err(problem) => {
+                        // Without its plugins it would serve what it must not: it stays as it was.
+                        self.needing.hold(&entry, needs);
+                        self.note(&key, problem);
+                        self.routes.insert(id.clone(), stored);
+                        return;
+                    }
+                }
                 let uses = Uses {
                     service: route.service_id.as_deref().map(Arc::from),
                     upstream: route.upstream_id.as_deref().map(Arc::from),
@@ -424,15 +489,9 @@ impl Compiler {
                     stored.uses = uses;
                 }
                 stored.own_upstream = if let Some(own) = &route.upstream {
-                    let entry = Entry {
-                        key: key.clone(),
-                        value: stored.value.clone(),
-                        create_revision: stored.created,
-                        mod_revision: stored.created,
-                    };
-                    self.upstream(&entry, own, stored.own_upstream.as_ref())
+                    self.upstream(&entry, own, stored.own_upstream.as_ref(), needs)
                 } else {
-                    self.needing.release(&key);
+                    self.needing.hold(&entry, needs);
                     retire(stored.own_upstream.as_ref());
                     None
                 };
@@ -479,6 +538,7 @@ impl Compiler {
         {
             hosts.clone_from(&service.hosts);
         }
+        let plugins = self.plugins_of(stored, service.flatten());
         let compiled = Route {
             id: id.clone(),
             name: route.name.as_deref().map(Arc::from),
@@ -490,6 +550,8 @@ impl Compiler {
                     .flatten()
                     .is_some_and(|service| service.allows_websocket)
             }),
+            chain: Chain::of(&plugins).map(Box::new),
+            plugins,
         };
         let spec = RouteSpec {
             id: id.to_string(),
@@ -507,6 +569,25 @@ impl Compiler {
         self.table.insert(spec).map_err(|error| malformed(&error))
     }
 
+    /// The plugins of a route: its own count most, those of its service least.
+    fn plugins_of(&self, stored: &StoredRoute, service: Option<&Service>) -> Arc<PluginSet> {
+        let shared = stored.uses.plugin_config.as_ref();
+        let shared = shared.and_then(|id| self.plugin_configs.get(id));
+        let layers = [
+            service.map(|service| &service.plugins),
+            shared,
+            Some(&stored.plugins),
+        ];
+        let mut layers = layers
+            .into_iter()
+            .flatten()
+            .filter(|layer| !layer.is_empty());
+        let Some(lowest) = layers.next() else {
+            return Arc::default();
+        };
+        layers.fold(lowest.clone(), |below, above| Arc::new(below.under(above)))
+    }
+
     /// Where the requests of a route go: its upstream by id, its own, its service's by id, its service's own.
     fn target(&self, stored: &StoredRoute) -> Target {
         let by_id = |id: &Arc<str>| {
@@ -515,7 +596,7 @@ impl Compiler {
                 .map_or(Target::NoUpstream, |found| Target::Upstream(found.clone()))
         };
         if let Some(id) = &stored.uses.plugin_config
-            && !self.plugin_configs.contains(id)
+            && !self.plugin_configs.contains_key(id)
         {
             return Target::NoPluginConfig;
         }
@@ -571,7 +652,7 @@ impl Compiler {
 
     /// Reads a stored value; what cannot be read is noted, and what was in force before stays as it is: it is not what is
     /// stored, and is not built again when something that it needs changes.
-    fn read<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
         self.problems.remove(&entry.key);
         parse(&entry.value)
             .map_err(|problem| {
@@ -581,31 +662,15 @@ impl Compiler {
             .ok()
     }
 
-    /// Decrypts the plugin configurations of an object: what plugins get comes from here.
-    fn take_plugins(&mut self, key: &Arc<str>, plugins: &mut resource::Plugins) {
-        let part = secrets::part_of(key);
-        let unread = self.settings.plugin_secrets.decrypt_all(plugins, part);
-        self.note_unread(key, &unread);
-        self.note_inactive(key, plugins);
-    }
-
     /// Notes secrets that no key opens; plugins get them as they are stored.
-    fn note_unread(&mut self, key: &Arc<str>, unread: &[Unread]) {
+    pub(crate) fn note_unread(&mut self, key: &Arc<str>, unread: &[Unread]) {
         if let Some(sentence) = secrets::sentence(unread) {
             self.problems.add(key, Problem::NotHonoured(sentence));
             self.unread.push(key.clone());
         }
     }
 
-    /// Notes plugins that do nothing, so that nobody finds that out by traffic. Whoever stores them is warned by the Admin API; a line here
-    /// would come again for every route that is rebuilt.
-    fn note_inactive(&mut self, key: &Arc<str>, plugins: &resource::Plugins) {
-        if let Some(sentence) = inactive::sentence(plugins) {
-            self.problems.add(key, Problem::NotHonoured(sentence));
-        }
-    }
-
-    fn note(&mut self, key: &Arc<str>, problem: Problem) {
+    pub(crate) fn note(&mut self, key: &Arc<str>, problem: Problem) {
         // What waits says itself what came of it.
         if !matches!(problem, Problem::Waiting(_)) {
             tracing::warn!(%key, %problem, "a stored object is not in force as it stands");
@@ -627,6 +692,11 @@ fn parse<T: DeserializeOwned>(value: &[u8]) -> Result<T, Problem> {
         return Err(Problem::Malformed("it is not an object".into()));
     }
     serde_json::from_slice(value).map_err(|error| Problem::Malformed(error.to_string()))
+}
+
+/// Of a key below `consumers/`, name and credential.
+fn consumer_of(key: &str) -> Option<(&str, Option<&str>)> {
+    key.strip_prefix("consumers/").and_then(consumers::split)
 }
 
 /// Kind and id of a key; `None` for what is no object (`gen_id`) or lies deeper (credentials).

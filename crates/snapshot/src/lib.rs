@@ -5,10 +5,12 @@
 
 mod client_cert;
 mod compile;
+mod consumers;
 mod held;
 mod inactive;
 mod links;
 mod needs;
+mod plugins;
 mod problems;
 mod publish;
 mod route;
@@ -17,6 +19,7 @@ mod visible;
 mod watch;
 
 pub use compile::{Compiler, Settings};
+pub use plugins::Plugins;
 pub use problems::Problem;
 pub use publish::Published;
 pub use route::{Route, ServiceFacts, Snapshot, Target};

@@ -59,6 +59,18 @@ impl Needing {
             .insert(entry.key.clone(), Object { entry, needs });
     }
 
+    /// Notes what an object needs besides what it is known to need.
+    pub(crate) fn hold_also(&mut self, entry: &Entry, mut needs: Needs) {
+        if let Some(object) = self.objects.remove(&entry.key) {
+            for name in &object.needs.names {
+                self.of.remove(name, &entry.key);
+            }
+            needs.names.extend(object.needs.names);
+            needs.uses.extend(object.needs.uses);
+        }
+        self.hold(entry, needs);
+    }
+
     /// Forgets an object.
     pub(crate) fn release(&mut self, key: &str) {
         if let Some(object) = self.objects.remove(key) {

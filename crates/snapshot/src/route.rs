@@ -1,7 +1,8 @@
 //! What a request reads: routes with everything they refer to.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use lockgate_plugin::{Chain, PluginSet};
 use lockgate_router::Routes;
 use lockgate_upstream::{Timeouts, Upstream};
 
@@ -12,6 +13,10 @@ pub struct Snapshot {
     pub revision: u64,
     /// Which route a request takes.
     pub routes: Routes<Arc<Route>>,
+    /// The plugins of the global rules, which run on every request.
+    pub global: Option<Arc<Chain>>,
+    /// The plugins of consumer groups, by id.
+    pub groups: Arc<HashMap<Arc<str>, Arc<PluginSet>>>,
 }
 
 /// A compiled route.
@@ -29,6 +34,10 @@ pub struct Route {
     pub timeouts: Option<Timeouts>,
     /// Whether `Upgrade` is passed on.
     pub allows_websocket: bool,
+    /// Its plugins with those of its plugin configuration and of its service.
+    pub plugins: Arc<PluginSet>,
+    /// The same as they run; `None` where none does.
+    pub chain: Option<Box<Chain>>,
 }
 
 /// What a route tells of its service.

@@ -1,0 +1,334 @@
+//! From the plugin configurations of an object to compiled plugins.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use lockgate_keyring::Part;
+use lockgate_model::resource;
+use lockgate_plugin::{
+    Chain, Compile, CompileHost, ConfigError, Descriptor, Node, Parent, PluginSet, Slot,
+};
+use lockgate_secret::has_reference;
+use lockgate_store::Entry;
+use lockgate_upstream::Upstream;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+
+use crate::{Compiler, Problem, compile::Dirty, inactive, needs::Needs, secrets};
+
+/// The plugins that are built in, and what they share.
+#[derive(Clone)]
+pub struct Plugins {
+    /// What all workers share on behalf of plugins.
+    pub node: Node,
+    known: Arc<HashMap<&'static str, &'static Descriptor>>,
+    is_on: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Tells that others are switched on than before.
+    pub switched: Arc<Notify>,
+}
+
+impl Plugins {
+    /// These plugins, of which those run that `is_on` says.
+    pub fn new(
+        node: Node,
+        known: impl IntoIterator<Item = &'static Descriptor>,
+        is_on: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let known = known.into_iter().map(|plugin| (plugin.about.name, plugin));
+        Self {
+            node,
+            known: Arc::new(known.collect()),
+            is_on: Arc::new(is_on),
+            switched: Arc::default(),
+        }
+    }
+
+    /// Whether a plugin is built in.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+
+    /// A plugin that is built in and switched on.
+    pub(crate) fn find(&self, name: &str) -> Option<&'static Descriptor> {
+        self.known
+            .get(name)
+            .copied()
+            .filter(|plugin| (self.is_on)(plugin.about.name))
+    }
+}
+
+impl std::fmt::Debug for Plugins {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_list().entries(self.known.keys()).finish()
+    }
+}
+
+/// An object of which only the plugins matter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Holder {
+    plugins: resource::Plugins,
+}
+
+/// The compiler as plugins see it.
+struct Host<'a> {
+    compiler: &'a Compiler,
+    parent: &'a Parent,
+    needs: RefCell<&'a mut Needs>,
+}
+
+impl CompileHost for Host<'_> {
+    fn upstream(&self, config: &Value) -> Result<Arc<Upstream>, ConfigError> {
+        let malformed = |error: &dyn std::fmt::Display| ConfigError::new(error.to_string());
+        let stored: resource::Upstream =
+            serde_json::from_value(config.clone()).map_err(|error| malformed(&error))?;
+        let compiled = Upstream::compile(
+            &stored,
+            &self.compiler.settings.upstream,
+            &self.parent.key,
+            None,
+        );
+        Ok(compiled.map_err(|error| malformed(&error))?.upstream)
+    }
+
+    fn upstream_by_id(&self, id: &str) -> Option<Arc<Upstream>> {
+        let key = format!("upstreams/{id}");
+        self.needs.borrow_mut().object(key.into());
+        self.compiler.upstreams.get(id).cloned()
+    }
+
+    fn plugins(&self, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
+        let compiled =
+            self.compiler
+                .compile_all(self.parent, plugins, &mut self.needs.borrow_mut());
+        compiled.map_err(|problem| ConfigError::new(problem.to_string()))
+    }
+}
+
+impl Compiler {
+    /// Compiles the plugins of an object, and notes what they need besides.
+    ///
+    /// # Errors
+    /// One of them cannot be honoured, or waits for a secret: the object stays as it was.
+    pub(crate) fn compile_plugins(
+        &mut self,
+        entry: &Entry,
+        plugins: &mut resource::Plugins,
+        needs: &mut Needs,
+    ) -> Result<Arc<PluginSet>, Problem> {
+        if plugins.is_empty() {
+            return Ok(Arc::default());
+        }
+        self.decrypt_plugins(&entry.key, plugins);
+        self.compile_decrypted(entry, plugins, needs)
+    }
+
+    /// The same of plugins that have been decrypted.
+    pub(crate) fn compile_decrypted(
+        &self,
+        entry: &Entry,
+        plugins: &resource::Plugins,
+        needs: &mut Needs,
+    ) -> Result<Arc<PluginSet>, Problem> {
+        let parent = Parent {
+            key: entry.key.clone(),
+            revision: entry.mod_revision,
+        };
+        self.compile_all(&parent, plugins, needs).map(Arc::new)
+    }
+
+    fn compile_all(
+        &self,
+        parent: &Parent,
+        plugins: &Map<String, Value>,
+        needs: &mut Needs,
+    ) -> Result<PluginSet, Problem> {
+        let mut set = PluginSet::default();
+        for (name, config) in plugins {
+            if let Some(plugin) = self.settings.plugins.find(name) {
+                let slot = self.with_context(plugin, parent, config, needs, |config, cx| {
+                    Slot::compile(plugin, config, cx)
+                });
+                set.insert(
+                    plugin.about.name,
+                    slot.map_err(|problem| named(name, problem))?,
+                );
+            }
+        }
+        Ok(set)
+    }
+
+    /// Compiles something of a plugin's: references to secrets are resolved, and noted as what it needs.
+    pub(crate) fn with_context<T>(
+        &self,
+        plugin: &Descriptor,
+        parent: &Parent,
+        config: &Value,
+        needs: &mut Needs,
+        compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
+    ) -> Result<T, Problem> {
+        let resolved;
+        let config = if has_reference(config) {
+            let answer = self.settings.secrets.resolve(config);
+            needs.secrets(answer.uses);
+            if let Some(reference) = answer.pending.first() {
+                return Err(Problem::Waiting(reference.to_string()));
+            }
+            resolved = answer.value;
+            &resolved
+        } else {
+            config
+        };
+        let host = Host {
+            compiler: self,
+            parent,
+            needs: RefCell::new(needs),
+        };
+        let cx = Compile {
+            node: &self.settings.plugins.node,
+            about: plugin.about,
+            parent,
+            config,
+            host: &host,
+        };
+        compile(config, &cx).map_err(|error| Problem::Malformed(error.to_string()))
+    }
+
+    /// Decrypts the plugin configurations of an object, and notes those that do nothing.
+    pub(crate) fn decrypt_plugins(&mut self, key: &Arc<str>, plugins: &mut resource::Plugins) {
+        let part = secrets::part_of(key);
+        let unread = self.settings.plugin_secrets.decrypt_all(plugins, part);
+        self.note_unread(key, &unread);
+        // Nobody shall find that out by traffic. Whoever stores them is warned by the Admin API; a line here would come again for
+        // every route that is rebuilt.
+        if let Some(sentence) = inactive::sentence(plugins, &self.settings.plugins) {
+            self.problems.add(key, Problem::NotHonoured(sentence));
+        }
+    }
+
+    /// Takes in an object that is nothing but plugins; what was in force stays where it cannot be honoured.
+    pub(crate) fn put_holder(&mut self, entry: &Entry) -> Option<Arc<PluginSet>> {
+        let mut holder = self.read::<Holder>(entry)?;
+        let mut needs = Needs::default();
+        let compiled = self.compile_plugins(entry, &mut holder.plugins, &mut needs);
+        self.needing.hold(entry, needs);
+        compiled
+            .map_err(|problem| self.note(&entry.key, problem))
+            .ok()
+    }
+
+    /// Takes in the metadata of a plugin.
+    pub(crate) fn put_metadata(&mut self, name: &str, entry: &Entry) {
+        let Some(mut config) = self.read::<Value>(entry) else {
+            return;
+        };
+        let secrets = &self.settings.plugin_secrets;
+        let unread = secrets.decrypt(name, Part::Metadata, &mut config);
+        self.note_unread(&entry.key, &unread);
+        let Some(plugin) = self.settings.plugins.find(name) else {
+            return;
+        };
+        let Some(of) = plugin.metadata else { return };
+        let parent = Parent {
+            key: entry.key.clone(),
+            revision: entry.mod_revision,
+        };
+        let mut needs = Needs::default();
+        let node = self.settings.plugins.node.clone();
+        let done = self.with_context(plugin, &parent, &config, &mut needs, |config, cx| {
+            node.set_metadata(of, config, cx)
+        });
+        self.needing.hold(entry, needs);
+        if let Err(problem) = done {
+            self.note(&entry.key, problem);
+        }
+    }
+
+    /// Ends the metadata of a plugin.
+    pub(crate) fn remove_metadata(&self, name: &str) {
+        if let Some(plugin) = self.settings.plugins.find(name) {
+            self.settings
+                .plugins
+                .node
+                .remove_metadata(plugin.about.name);
+        }
+    }
+}
+
+/// The rules that go for every request.
+#[derive(Debug, Default)]
+pub(crate) struct GlobalRules {
+    by_id: BTreeMap<Arc<str>, Arc<PluginSet>>,
+    chain: Option<Arc<Chain>>,
+}
+
+impl GlobalRules {
+    pub(crate) fn put(&mut self, id: &str, set: Arc<PluginSet>) {
+        self.by_id.insert(id.into(), set);
+        self.build();
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.by_id.remove(id);
+        self.build();
+    }
+
+    pub(crate) fn chain(&self) -> Option<Arc<Chain>> {
+        self.chain.clone()
+    }
+
+    /// All rules run as one chain. A plugin that several configure runs by none of them (`merge_global_rules` in
+    /// `apisix/plugin.lua`).
+    fn build(&mut self) {
+        let mut seen = HashSet::new();
+        let mut twice = HashSet::new();
+        for (name, _) in self.by_id.values().flat_map(|set| set.iter()) {
+            if !seen.insert(name) && twice.insert(name) {
+                tracing::error!(
+                    "Found {name} configured across different global rules. Removing it from execution list"
+                );
+            }
+        }
+        let mut all = PluginSet::default();
+        for (name, slot) in self.by_id.values().flat_map(|set| set.iter()) {
+            if !twice.contains(name) {
+                all.insert(name, slot.clone());
+            }
+        }
+        self.chain = Chain::of(&all).map(Arc::new);
+    }
+}
+
+impl Compiler {
+    pub(crate) fn put_plugin_config(&mut self, id: &str, entry: &Entry, dirty: &mut Dirty) {
+        if let Some(set) = self.put_holder(entry) {
+            self.plugin_configs.insert(id.into(), set);
+        } else {
+            // It exists, if only as it was.
+            self.plugin_configs.entry(id.into()).or_default();
+        }
+        dirty
+            .routes
+            .extend(self.of_plugin_config.users(id).cloned());
+    }
+
+    pub(crate) fn put_group(&mut self, id: &str, entry: &Entry) {
+        if let Some(set) = self.put_holder(entry) {
+            Arc::make_mut(&mut self.groups).insert(id.into(), set);
+        }
+    }
+}
+
+/// Names the plugin that a problem is about.
+fn named(name: &str, problem: Problem) -> Problem {
+    match problem {
+        Problem::Malformed(sentence) => Problem::Malformed(format!(
+            "failed to check the configuration of plugin {name} err: {sentence}"
+        )),
+        other => other,
+    }
+}
