@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("router", &["expr"]),
     ("model", &["schema", "expr"]),
     ("keyring", &[]),
+    ("limit", &[]),
     ("net", &["schema", "expr", "router", "model"]),
     ("store", &["schema", "expr", "router", "model"]),
     ("http", &["net"]),
@@ -110,7 +111,7 @@ const FAMILY: &[&str] = &[
 
 /// Crates that must compile without a runtime.
 const PURE: &[&str] = &[
-    "schema", "expr", "content", "router", "model", "keyring", "declare",
+    "schema", "expr", "content", "router", "model", "keyring", "limit", "declare",
 ];
 
 /// Prefix of the names of our crates.

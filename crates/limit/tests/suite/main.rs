@@ -1,0 +1,4 @@
+//! Counters against simple models of the reference's, and under many threads.
+
+mod models;
+mod threads;
