@@ -34,6 +34,7 @@ pub(crate) struct Told {
     pub(crate) secrets: Arc<PluginSecrets>,
     pub(crate) serving: Serving,
     pub(crate) discovery: Discovery,
+    pub(crate) plugins: Arc<Plugins>,
 }
 
 impl Apis {
@@ -44,7 +45,7 @@ impl Apis {
         told: Told,
         control_plane: &mut ControlPlane,
     ) {
-        let plugins = Arc::new(plugins(configuration));
+        let plugins = told.plugins.clone();
         let opened = told.opened.clone();
         if let Some(listener) = self.admin {
             // Which plugins are on is for the plugins to say: their lists can be read again.
@@ -132,7 +133,7 @@ pub(crate) fn admin_tls(configuration: &Configuration) -> anyhow::Result<Option<
 }
 
 /// The plugins, whose lists are read from the file again when that is asked for.
-fn plugins(configuration: &Configuration) -> Plugins {
+pub(crate) fn plugins(configuration: &Configuration) -> Plugins {
     let plugins = Plugins::new(wiring::plugin_lists(&configuration.boot.config));
     let Some(file) = configuration.file.clone() else {
         return plugins;

@@ -5,10 +5,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use lockgate_discovery::Discovery;
 use lockgate_net::listen::Sockets;
+use lockgate_plugin::Node;
 use lockgate_proxy::{AccessLog, Phase, Workers};
 use lockgate_secret::Secrets;
-use lockgate_snapshot::{Compiler, Status, Watcher};
+use lockgate_snapshot::{Compiler, Plugins, Status, Watcher};
 use lockgate_upstream::Registry;
+use tokio::runtime::Handle;
 
 use crate::{
     apis::{self, Apis, Told},
@@ -28,6 +30,9 @@ const RUN_POLL: Duration = Duration::from_secs(1);
 /// How long workers may take to end at once; they need far less unless the machine stands still.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long plugins may take to send what waits to be sent.
+const PLUGINS_LIMIT: Duration = Duration::from_secs(5);
+
 /// Everything that serves by one configuration.
 pub(crate) struct Generation {
     configuration: Configuration,
@@ -38,6 +43,7 @@ pub(crate) struct Generation {
     registry: Registry,
     references: Secrets,
     discovery: Discovery,
+    node: Node,
     sockets: Sockets,
     workers: Workers,
     control_plane: ControlPlane,
@@ -74,12 +80,27 @@ impl Generation {
 
         let registry = wiring::registry(&configuration, before.map(Self::registry));
         let discovery = wiring::discovery(&configuration, before.map(Self::discovery))?;
+        let node = wiring::node(&configuration);
+        let node = match before {
+            Some(before) => before.node.renewed(node),
+            None => Node::new(Handle::current(), node),
+        };
+        node.serve(lockgate_plugins::all());
+        let plugins = Arc::new(apis::plugins(&configuration));
+        let compiled = {
+            let plugins = plugins.clone();
+            Plugins::new(node.clone(), lockgate_plugins::all(), move |name| {
+                plugins.has(name)
+            })
+        };
+        let compiled = compiled.switched_by(plugins.switched());
         let known = before.map(|before| before.references.known());
         let settings = wiring::compiler(
             &configuration,
             registry.clone(),
             known.unwrap_or_default(),
             discovery.clone(),
+            compiled,
         );
         let secrets = settings.plugin_secrets.clone();
         let references = settings.secrets.clone();
@@ -104,6 +125,7 @@ impl Generation {
             secrets,
             serving: workers.serving(),
             discovery: discovery.clone(),
+            plugins,
         };
         apis.serve(&configuration, told, &mut control_plane);
         control_plane.watch(watcher);
@@ -115,6 +137,7 @@ impl Generation {
             registry,
             references,
             discovery,
+            node,
             sockets,
             workers,
             control_plane,
@@ -156,6 +179,7 @@ impl Generation {
         self.control_plane.stop();
         self.workers.enter(Phase::Drain);
         ended(&self.workers, END_POLL).await;
+        self.node.shut_down(PLUGINS_LIMIT).await;
     }
 
     /// Ends it at once.

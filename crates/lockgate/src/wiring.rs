@@ -12,13 +12,14 @@ use lockgate_model::boot::{
     AdminRole, Config, Count, Escape, Provider, ProxyMode, Role as BootRole, RouterMode,
 };
 use lockgate_net::dns::{DnsOptions, Resolver};
+use lockgate_plugin::NodeOptions;
 use lockgate_proxy::{LogOptions, Options};
 use lockgate_router::Mode;
 use lockgate_secret::{Known, Secrets};
 use lockgate_snapshot::{Settings, Status};
 use lockgate_upstream::{Compile, Defaults, Registry};
 
-use crate::{configuration::Configuration, store::Opened, version};
+use crate::{configuration::Configuration, instance, store::Opened, version};
 
 /// What the workers are told. `listen` and `proxied` (for the PROXY protocol) are where they are to listen, which depends on what the
 /// machine can do.
@@ -64,6 +65,17 @@ pub(crate) fn proxy(
         real_ip_recursive: http.real_ip_recursive.0,
         trusted_addresses: apisix.trusted_addresses.0.clone(),
         drain_timeout: nginx.worker_shutdown_timeout.0,
+    }
+}
+
+/// What plugins are told of the process.
+pub(crate) fn node(configuration: &Configuration) -> NodeOptions {
+    NodeOptions {
+        workers: workers(configuration),
+        attributes: configuration.boot.config.plugin_attr.clone(),
+        resolver: Resolver::new(dns(configuration)),
+        id: instance::id(configuration).into(),
+        hostname: lockgate_proxy::hostname().into(),
     }
 }
 
@@ -121,6 +133,7 @@ pub(crate) fn compiler(
     registry: Registry,
     known: Known,
     discovery: Discovery,
+    plugins: lockgate_snapshot::Plugins,
 ) -> Settings {
     let defaults = &configuration.boot.config.nginx_config.http.upstream;
     let resolver = Resolver::new(dns(configuration));
@@ -146,6 +159,7 @@ pub(crate) fn compiler(
         },
         plugin_secrets: Arc::new(environment(configuration).plugin_secrets()),
         secrets: Secrets::new(secrets(configuration, resolver, known)),
+        plugins,
     }
 }
 
@@ -372,6 +386,7 @@ mod tests {
             registry(&configuration, None),
             Known::default(),
             Discovery::default(),
+            lockgate_snapshot::Plugins::new(lockgate_plugin::testing::node(), [], |_| true),
         );
         assert_eq!(
             format!("{:?}", settings.upstream.defaults),

@@ -205,6 +205,7 @@ pub async fn run(
 
 /// An answer as it leaves a chain.
 fn answered(of: &Instance, mut reply: Box<crate::Reply>) -> Flow {
+    reply.by = of.about.name;
     if reply.status >= 400 {
         tracing::warn!(
             plugin = of.about.name,

@@ -45,19 +45,19 @@ pub(crate) enum Part {
 type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Closer = Box<dyn FnOnce(Duration) -> Closing + Send>;
 
-/// One per process. Cheap to clone.
+/// One per process and configuration. Cheap to clone.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
 struct Inner {
     runtime: Handle,
     options: ArcSwap<NodeOptions>,
-    shared: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    shared: Arc<Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>>,
     consumers: Mutex<HashMap<&'static str, Arc<Consumers>>>,
     metadata: Mutex<HashMap<&'static str, Arc<Cell>>>,
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
     endpoints: ArcSwap<Vec<Endpoint>>,
-    closers: Mutex<Vec<Closer>>,
+    closers: Arc<Mutex<Vec<Closer>>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -72,12 +72,28 @@ impl Node {
         Self(Arc::new(Inner {
             runtime,
             options: ArcSwap::from_pointee(options),
-            shared: Mutex::default(),
+            shared: Arc::default(),
             consumers: Mutex::default(),
             metadata: Mutex::default(),
             schemas: Mutex::default(),
             endpoints: ArcSwap::default(),
-            closers: Mutex::default(),
+            closers: Arc::default(),
+        }))
+    }
+
+    /// A node for a configuration that is started in place of this one's: what plugins share goes on, and so does what is to be done
+    /// before the process ends; consumers and metadata are the new configuration's own.
+    #[must_use]
+    pub fn renewed(&self, options: NodeOptions) -> Self {
+        Self(Arc::new(Inner {
+            runtime: self.0.runtime.clone(),
+            options: ArcSwap::from_pointee(options),
+            shared: self.0.shared.clone(),
+            consumers: Mutex::default(),
+            metadata: Mutex::default(),
+            schemas: Mutex::default(),
+            endpoints: ArcSwap::default(),
+            closers: self.0.closers.clone(),
         }))
     }
 

@@ -52,6 +52,8 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Body,
+    /// The plugin that answers; chains fill it in.
+    pub by: &'static str,
 }
 
 /// The body of an answer.
@@ -81,6 +83,7 @@ impl Reply {
             status,
             headers: Headers::default(),
             body,
+            by: "",
         }
     }
 

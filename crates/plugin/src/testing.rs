@@ -34,7 +34,7 @@ use lockgate_net::{
 };
 use lockgate_upstream::Upstream;
 use serde_json::{Map, Value, json};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     BodyError, Chain, Compile, CompileHost, ConfigError, Consumer, Consumers, Descriptor, Exchange,
@@ -65,15 +65,8 @@ impl Kit {
             .enable_all()
             .build()
             .expect("a runtime");
-        let options = NodeOptions {
-            workers: 1,
-            attributes: Map::new(),
-            resolver: Resolver::new(DnsOptions::default()),
-            id: "node".into(),
-            hostname: "host".into(),
-        };
         Self {
-            node: Node::new(runtime.handle().clone(), options),
+            node: Node::new(runtime.handle().clone(), options()),
             runtime: Arc::new(runtime),
         }
     }
@@ -144,6 +137,24 @@ impl Kit {
             config,
             host: &Alone,
         })
+    }
+}
+
+/// A node of one worker on the runtime of the caller.
+///
+/// # Panics
+/// There is none.
+pub fn node() -> Node {
+    Node::new(Handle::current(), options())
+}
+
+fn options() -> NodeOptions {
+    NodeOptions {
+        workers: 1,
+        attributes: Map::new(),
+        resolver: Resolver::new(DnsOptions::default()),
+        id: "node".into(),
+        hostname: "host".into(),
     }
 }
 

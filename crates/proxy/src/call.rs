@@ -9,11 +9,13 @@ use lockgate_upstream::{Node, Retry, Upstream};
 
 use crate::{
     client::{After, Client},
-    exchange::Exchange,
+    exchange::{Answer, Exchange},
     forward::{Failure, Timeouts},
     head,
     io::{Bytes, IoFailure, Size, poll_read, write_all},
+    phases,
     respond::{self, Relayed},
+    scene::Scene,
     tunnel,
     upload::{Progress, pump},
     worker::Worker,
@@ -21,6 +23,7 @@ use crate::{
 
 /// One request on one connection.
 pub(crate) struct Call<'a> {
+    pub(crate) scene: &'a Scene<'a>,
     pub(crate) worker: &'a Worker,
     pub(crate) client: &'a Client,
     pub(crate) route: &'a Route,
@@ -105,10 +108,10 @@ impl Call<'_> {
         }
         upload.finish(exchange.unread.as_mut());
         exchange.upload = upload;
+        self.filter_head(exchange);
         if exchange.response.status() == 101 {
             return Ok(Box::pin(tunnel::run(
-                worker,
-                client,
+                self.scene,
                 exchange,
                 connection,
                 rest,
@@ -167,6 +170,7 @@ impl Call<'_> {
                 if progress.is_sent.get() && !progress.is_gone.get() {
                     self.refuse(exchange)?;
                 }
+                self.filter_head(exchange);
                 let keeps_alive = self.keeps_alive(exchange, progress.is_sent.get());
                 Ok((
                     self.relay(exchange, &connection.stream, rest, keeps_alive)
@@ -224,6 +228,16 @@ impl Call<'_> {
                     after
                 })
             }
+        }
+    }
+
+    /// Shows plugins the head of the response.
+    #[inline]
+    fn filter_head(&self, exchange: &mut Exchange) {
+        exchange.answer = Answer::Upstreams;
+        respond::add_fields(exchange);
+        if self.scene.filters_head() || exchange.plugins.is_traced {
+            phases::filter_head(self.scene, exchange);
         }
     }
 
@@ -327,7 +341,7 @@ impl Call<'_> {
             read_timeout: self.times.read,
             name: &self.node.address,
         };
-        respond::relay(self.worker, self.client, exchange, &side, rest, keeps_alive).await
+        respond::relay(self.scene, exchange, &side, rest, keeps_alive).await
     }
 
     /// Whether the client's connection can carry another request after this response.

@@ -15,6 +15,7 @@ use crate::{
     limits,
     reason::Reason,
     reply, request,
+    scene::Scene,
     worker::Worker,
 };
 
@@ -192,20 +193,13 @@ async fn serve_request(
     }
     worker.stats.panicked();
     tracing::error!(client = %client.peer, "a request ended in a panic");
+    let scene = Scene::bare(worker, client);
     let after = if exchange.has_answered {
         After::Drop
     } else {
-        reply::page(
-            worker,
-            client,
-            exchange,
-            500,
-            Reason::Internal,
-            After::Linger,
-        )
-        .await
+        reply::page(&scene, exchange, 500, Reason::Internal, After::Linger).await
     };
-    finish::log(worker, client, exchange, None);
+    finish::log(&scene, exchange);
     Err(Panicked(after))
 }
 
@@ -276,8 +270,9 @@ async fn refuse_head(
         HeadFailure::Io(IoFailure::TimedOut) => (408, Reason::HeadTimeout),
         HeadFailure::Io(_) => return After::Close,
     };
-    let after = reply::page(worker, client, exchange, status, reason, After::Linger).await;
-    finish::log(worker, client, exchange, None);
+    let scene = Scene::bare(worker, client);
+    let after = reply::page(&scene, exchange, status, reason, After::Linger).await;
+    finish::log(&scene, exchange);
     after
 }
 
@@ -319,7 +314,7 @@ mod tests {
     };
     use lockgate_router::Mode;
     use lockgate_secret::{Environment, Secrets};
-    use lockgate_snapshot::{Compiler, Published, Settings};
+    use lockgate_snapshot::{Compiler, Plugins, Published, Settings};
     use lockgate_upstream::{Compile, Defaults, Registry};
 
     use crate::{Options, Phase, Workers};
@@ -340,6 +335,7 @@ mod tests {
             router: Mode::HostUri,
             upstream,
             plugin_secrets: Arc::default(),
+            plugins: Plugins::new(lockgate_plugin::testing::node(), [], |_| true),
             secrets: Secrets::new(lockgate_secret::Options::new(
                 Environment::default(),
                 Resolver::new(DnsOptions::default()),

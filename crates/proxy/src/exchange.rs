@@ -7,6 +7,7 @@ use std::{
 
 use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_net::buffer::Buffer;
+use lockgate_plugin::State;
 use smallvec::SmallVec;
 
 use crate::{
@@ -65,10 +66,28 @@ pub(crate) struct Exchange {
     pub(crate) looked_at: u64,
     /// What was found in the body.
     pub(crate) told: OnceCell<Box<Told>>,
-    /// The answer that the gateway made itself.
+    /// The answer that the gateway made itself and no plugin looked at.
     pub(crate) own: Option<Own>,
+    /// Whose answer lies in `response`.
+    pub(crate) answer: Answer,
+    /// Plugins have seen the head of the response.
+    pub(crate) is_filtered: bool,
+    /// What plugins have said.
+    pub(crate) plugins: State,
     /// Why the status is the gateway's own; `None` where it is not.
     pub(crate) reason: Option<Reason>,
+}
+
+/// Whose answer lies in [`Exchange::response`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nobody's: there is none yet, or the gateway's own was written without it.
+    #[default]
+    None,
+    /// An upstream's.
+    Upstreams,
+    /// The gateway's own.
+    Own,
 }
 
 /// What is logged of an answer that the gateway made itself.
@@ -126,6 +145,9 @@ impl Exchange {
         self.looked_at = 0;
         self.told.take();
         self.own = None;
+        self.answer = Answer::None;
+        self.is_filtered = false;
+        self.plugins.clear();
         self.reason = None;
     }
 
@@ -145,6 +167,24 @@ impl Exchange {
     #[inline]
     pub(crate) fn received_uri(&self) -> &[u8] {
         self.uri.received(self.request.raw_path())
+    }
+
+    /// The method, as plugins have left it.
+    #[inline]
+    pub(crate) fn method(&self) -> &[u8] {
+        match &self.plugins.outgoing.method {
+            Some(method) => method,
+            None => self.request.method_name(),
+        }
+    }
+
+    /// The query without its `?`, as plugins have left it; empty where there is none.
+    #[inline]
+    pub(crate) fn query(&self) -> &[u8] {
+        match &self.plugins.outgoing.query {
+            Some(query) => query,
+            None => self.request.query().unwrap_or_default(),
+        }
     }
 
     /// The request's authority, in lower case.

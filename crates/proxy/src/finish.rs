@@ -1,17 +1,19 @@
-//! After the last byte: the access log line.
+//! After the last byte: plugins that take note, then the access log line.
 
-use crate::{client::Client, exchange::Exchange, request::Matched, vars::Facts, worker::Worker};
+use crate::{exchange::Exchange, phases, scene::Scene, vars::Facts};
 
 /// Ends an exchange: everything about it is known.
 #[inline]
-pub(crate) fn log(
-    worker: &Worker,
-    client: &Client,
-    exchange: &mut Exchange,
-    matched: Option<Matched<'_>>,
-) {
-    if let Some(log) = &worker.access_log {
+pub(crate) fn log(scene: &Scene<'_>, exchange: &mut Exchange) {
+    let worker = scene.worker;
+    if scene.logs() {
         exchange.ended = worker.clock.tick();
-        log.write(&Facts::logging(worker, client, exchange, matched));
+        phases::log(scene, exchange);
+    }
+    if let Some(log) = &worker.access_log {
+        if exchange.ended == 0 {
+            exchange.ended = worker.clock.tick();
+        }
+        log.write(&Facts::logging(scene, exchange));
     }
 }

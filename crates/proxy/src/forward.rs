@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
 use lockgate_http::{head::HeadError, pool::Connection};
 use lockgate_net::stream::Stream;
+use lockgate_plugin::{Flow, Phase};
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, PassHost, Retry, Tried, Upstream};
 use thiserror::Error;
@@ -15,12 +16,12 @@ use crate::{
     exchange::{Attempt, Exchange},
     head,
     io::IoFailure,
-    limits,
+    limits, phases,
     reason::Reason,
     reply,
     request::Matched,
+    scene::Scene,
     vars::Facts,
-    worker::Worker,
 };
 
 /// Why an attempt brought no response.
@@ -117,12 +118,12 @@ pub(crate) struct Timeouts {
 
 /// Sends the request to a node of `upstream` and the response to the client.
 pub(crate) async fn forward(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     matched: Matched<'_>,
     upstream: &Upstream,
 ) -> After {
+    let Scene { worker, client, .. } = *scene;
     let route: &Route = matched.value();
     let times = route.timeouts.as_ref().unwrap_or(upstream.timeouts());
     let times = Timeouts {
@@ -139,12 +140,10 @@ pub(crate) async fn forward(
     if nodes.is_empty() {
         tracing::error!(route = %route.id, "no valid upstream node");
         let reason = Reason::NoNodes;
-        return reply::page(worker, client, exchange, 503, reason, After::Keep).await;
+        return reply::page(scene, exchange, 503, reason, After::Keep).await;
     }
     let mut tried = match upstream.hash_key() {
-        Some(key) if nodes.len() > 1 => {
-            Tried::new(key.hash(&Facts::serving(worker, client, exchange, matched)))
-        }
+        Some(key) if nodes.len() > 1 => Tried::new(key.hash(&Facts::plugins(scene, exchange))),
         _ => Tried::default(),
     };
     let mut retries = upstream.retries(&nodes).min(limits::RETRIES);
@@ -153,7 +152,7 @@ pub(crate) async fn forward(
         None => None,
         Some(beyond) => match Box::pin(beyond::turn(beyond, client)).await {
             Ok(turn) => turn,
-            Err(refused) => return refuse(worker, client, exchange, route, &refused).await,
+            Err(refused) => return refuse(scene, exchange, route, &refused).await,
         },
     };
     let retry = beyond.and_then(|beyond| beyond.retry.as_ref());
@@ -161,6 +160,7 @@ pub(crate) async fn forward(
         retry.began(worker.clock.monotonic_us(exchange.began));
     }
     let mut repeated = 0;
+    let mut has_begun = false;
     loop {
         let _freed = Freed(turn.as_ref());
         let picked = match beyond {
@@ -171,15 +171,23 @@ pub(crate) async fn forward(
                     beyond::pick(worker, client, exchange, beyond, turn, &nodes, &mut tried);
                 match Box::pin(picking).await {
                     Ok(picked) => picked,
-                    Err(refused) => return refuse(worker, client, exchange, route, &refused).await,
+                    Err(refused) => return refuse(scene, exchange, route, &refused).await,
                 }
             }
         };
         let Some(node) = picked else {
             tracing::error!(route = %route.id, "failed to pick server: no valid upstream node");
             let reason = Reason::AllTried;
-            return reply::page(worker, client, exchange, 502, reason, After::Keep).await;
+            return reply::page(scene, exchange, 502, reason, After::Keep).await;
         };
+        if !has_begun {
+            has_begun = true;
+            if scene.runs(Phase::BeforeProxy)
+                && let Flow::Reply(reply) = phases::run(scene, exchange, Phase::BeforeProxy).await
+            {
+                return reply::plugins(scene, exchange, *reply).await;
+            }
+        }
         let began = worker.clock.recent();
         exchange.attempts.push(Attempt {
             address: node.address,
@@ -213,7 +221,7 @@ pub(crate) async fn forward(
             head_within: retry.and_then(Retry::per_try_timeout),
             retry: retry.filter(|_| retries > 0 && is_method_repeatable && nodes.has_other(&tried)),
         };
-        let failure = match attempt(worker, client, exchange, to).await {
+        let failure = match attempt(scene, exchange, to).await {
             Ok(after) => {
                 node.answered(took_us(exchange), &worker.clock);
                 node.ended(exchange.status);
@@ -231,7 +239,7 @@ pub(crate) async fn forward(
             attempt.response_us = Some(now - attempt.began);
         }
         if failure.is_clients() {
-            let after = fail(worker, client, exchange, &failure).await;
+            let after = fail(scene, exchange, &failure).await;
             node.ended(exchange.status);
             return after;
         }
@@ -246,14 +254,14 @@ pub(crate) async fn forward(
             (Some(retry), _) => retry.take(worker.clock.monotonic_us(now)),
         };
         if retries == 0 || !failure.is_retried() || !is_repeatable || !is_within_budget {
-            let after = fail(worker, client, exchange, &failure).await;
+            let after = fail(scene, exchange, &failure).await;
             node.ended(exchange.status);
             return after;
         }
         if is_late {
             tracing::error!(route = %route.id, "proxy retry timeout");
             let reason = Reason::RetryTimeout;
-            let after = reply::page(worker, client, exchange, 502, reason, After::Keep).await;
+            let after = reply::page(scene, exchange, 502, reason, After::Keep).await;
             node.ended(exchange.status);
             return after;
         }
@@ -285,32 +293,26 @@ fn took_us(exchange: &Exchange) -> u64 {
 
 /// Answers a request that found no room.
 async fn refuse(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     route: &Route,
     refused: &Refused,
 ) -> After {
     match refused {
-        Refused::ClientGone => fail(worker, client, exchange, &Failure::ClientGone).await,
+        Refused::ClientGone => fail(scene, exchange, &Failure::ClientGone).await,
         Refused::Full(full) => {
             tracing::error!(route = %route.id, error = %full, "no room at the upstream");
             let reason = Reason::Full(*full);
-            reply::page(worker, client, exchange, 503, reason, After::Keep).await
+            reply::page(scene, exchange, 503, reason, After::Keep).await
         }
     }
 }
 
 /// Answers for a failure, or closes where there is nobody to answer to.
-pub(crate) async fn fail(
-    worker: &Worker,
-    client: &Client,
-    exchange: &mut Exchange,
-    failure: &Failure,
-) -> After {
+pub(crate) async fn fail(scene: &Scene<'_>, exchange: &mut Exchange, failure: &Failure) -> After {
     let reason = Reason::of(failure, exchange);
     if matches!(failure, Failure::ClientGone) {
-        reply::note(client, exchange, reason, 499);
+        reply::note(scene.client, exchange, reason, 499);
         return After::Drop;
     }
     let after = if failure.is_clients() {
@@ -318,7 +320,7 @@ pub(crate) async fn fail(
     } else {
         After::Keep
     };
-    reply::page(worker, client, exchange, failure.status(), reason, after).await
+    reply::page(scene, exchange, failure.status(), reason, after).await
 }
 
 /// Where an attempt goes, and how.
@@ -335,12 +337,8 @@ struct To<'a> {
 }
 
 /// One attempt at one node, on a kept connection where there is one. An error leaves the client without any answer.
-async fn attempt(
-    worker: &Worker,
-    client: &Client,
-    exchange: &mut Exchange,
-    to: To<'_>,
-) -> Result<After, Failure> {
+async fn attempt(scene: &Scene<'_>, exchange: &mut Exchange, to: To<'_>) -> Result<After, Failure> {
+    let Scene { worker, client, .. } = *scene;
     let To {
         route,
         upstream,
@@ -372,6 +370,7 @@ async fn attempt(
             connection
         };
         let call = Call {
+            scene,
             worker,
             client,
             route,

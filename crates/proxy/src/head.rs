@@ -37,6 +37,9 @@ pub(crate) fn tls_identity(
 
 /// The Host that the node sees (`pass_host`).
 fn host_field<'a>(exchange: &'a Exchange, upstream: &'a Upstream, node: &'a Node) -> &'a [u8] {
+    if let Some(host) = &exchange.plugins.outgoing.host {
+        return host;
+    }
     match upstream.pass_host() {
         // HTTP/1.0 may come without a Host, HTTP/1.1 may not go without.
         PassHost::Pass if exchange.request.authority().is_empty() => node.host_header.as_bytes(),
@@ -60,18 +63,30 @@ pub(crate) fn write_request(
     out: &mut Vec<u8>,
 ) {
     let request = &exchange.request;
-    out.extend_from_slice(request.method_name());
+    let outgoing = &exchange.plugins.outgoing;
+    out.extend_from_slice(exchange.method());
     out.push(b' ');
-    let target = request.path_and_query();
+    let target = match (&outgoing.uri, &outgoing.query) {
+        (Some(uri), _) => uri,
+        (None, None) => request.path_and_query(),
+        (None, Some(_)) => request.raw_path(),
+    };
     if target.first() != Some(&b'/') {
         out.push(b'/');
     }
     out.extend_from_slice(target);
+    if let (None, Some(query)) = (&outgoing.uri, &outgoing.query)
+        && !query.is_empty()
+    {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     out.extend_from_slice(host_field(exchange, upstream, node));
     out.extend_from_slice(b"\r\n");
 
-    let is_chunked = request.framing() == Framing::Chunked;
+    let framing = exchange.upload.framing(request.framing());
+    let is_chunked = framing == Framing::Chunked;
     request.headers.write(out, |field| match field.known() {
         Known::Other | Known::ContentType | Known::Date | Known::Server | Known::XAccel => true,
         Known::Forwarded => client.is_trusted,
@@ -105,7 +120,7 @@ pub(crate) fn write_request(
         Some(port) => out.extend_from_slice(port),
         None => write_decimal(u64::from(client.local.port()), out),
     }
-    match request.framing() {
+    match framing {
         Framing::Length(length) => {
             out.extend_from_slice(b"\r\nContent-Length: ");
             write_decimal(length, out);

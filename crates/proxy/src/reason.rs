@@ -25,6 +25,10 @@ pub(crate) enum Reason {
     NoSuchUpstream,
     /// The route's plugin configuration does not exist.
     NoPluginConfig,
+    /// The consumer's group does not exist.
+    NoConsumerGroup,
+    /// A plugin answered.
+    Plugin(&'static str),
     /// Neither route nor service has an upstream.
     NoUpstream,
     /// The upstream has no nodes, or none of their names has an address.
@@ -104,6 +108,7 @@ impl Reason {
         matches!(
             self,
             Self::NoRoute
+                | Self::Plugin(_)
                 | Self::Malformed(_)
                 | Self::HeaderTooLarge
                 | Self::HeadTimeout
@@ -132,6 +137,8 @@ impl fmt::Display for Reason {
             Self::NoService => out.write_str("no such service"),
             Self::NoSuchUpstream => out.write_str("no such upstream"),
             Self::NoPluginConfig => out.write_str("no such plugin config"),
+            Self::NoConsumerGroup => out.write_str("no such consumer group"),
+            Self::Plugin(name) => write!(out, "plugin {name}"),
             Self::NoUpstream => out.write_str("no upstream"),
             Self::NoNodes => out.write_str("no nodes"),
             Self::AllTried => out.write_str("every node has been tried"),

@@ -6,8 +6,10 @@ use crate::{
     client::{After, Client},
     exchange::{Exchange, Own},
     io::write_all,
+    own,
     reason::Reason,
     respond::write_decimal,
+    scene::Scene,
     upload::Upload,
     worker::Worker,
 };
@@ -24,8 +26,7 @@ pub(crate) const HEADER_TOO_LARGE: u16 = 494;
 
 /// Answers with the page nginx makes for a status.
 pub(crate) async fn page(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     status: u16,
     reason: Reason,
@@ -39,8 +40,7 @@ pub(crate) async fn page(
     };
     let content_type = "text/html; charset=utf-8";
     send(
-        worker,
-        client,
+        scene,
         exchange,
         &Reply {
             status,
@@ -55,23 +55,24 @@ pub(crate) async fn page(
 
 /// Sends an answer. `after` is what the caller wants; it becomes worse where the request or the socket demand it.
 pub(crate) async fn send(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     reply: &Reply<'_>,
     reason: Reason,
     after: After,
 ) -> After {
-    let after = match after {
-        After::Keep if !exchange.request.keeps_alive() || worker.is_draining() => After::Close,
-        other => other,
-    };
-    let expects_continue = exchange.request.expects_continue();
-    let after = match after {
-        After::Keep if !exchange.upload.is_worth_reading(expects_continue) => After::Linger,
-        After::Close if !exchange.upload.is_read() => After::Linger,
-        other => other,
-    };
+    let Scene { worker, client, .. } = *scene;
+    if own::is_edited(scene, exchange) {
+        let own = own::Reply {
+            status: reply.status,
+            headers: None,
+            content_type: reply.content_type,
+            body: own::Body::Bytes(reply.body),
+        };
+        note(client, exchange, reason, reply.status);
+        return Box::pin(own::send(scene, exchange, own, after)).await;
+    }
+    let after = fit(worker, exchange, after);
     note(client, exchange, reason, reply.status);
     let mut out = std::mem::take(&mut exchange.out);
     out.clear();
@@ -101,6 +102,49 @@ pub(crate) async fn send(
         return After::Linger;
     }
     after
+}
+
+/// What becomes of the connection, where the request or the drain demand worse than what the caller wants.
+pub(crate) fn fit(worker: &Worker, exchange: &Exchange, after: After) -> After {
+    let after = match after {
+        After::Keep if !exchange.request.keeps_alive() || worker.is_draining() => After::Close,
+        other => other,
+    };
+    let expects_continue = exchange.request.expects_continue();
+    match after {
+        After::Keep if !exchange.upload.is_worth_reading(expects_continue) => After::Linger,
+        After::Close if !exchange.upload.is_read() => After::Linger,
+        other => other,
+    }
+}
+
+/// Sends the answer of a plugin.
+pub(crate) async fn plugins(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    reply: lockgate_plugin::Reply,
+) -> After {
+    let status = reply.status;
+    let page;
+    let mut content_type = "text/plain; charset=utf-8";
+    let body = match reply.body {
+        lockgate_plugin::Body::Page if status < 300 => own::Body::Bytes(&[]),
+        lockgate_plugin::Body::Page => {
+            page = page_text(status);
+            content_type = "text/html; charset=utf-8";
+            own::Body::Bytes(page.as_bytes())
+        }
+        lockgate_plugin::Body::Bytes(ref bytes) => own::Body::Bytes(bytes),
+        lockgate_plugin::Body::Pieces(pieces) => own::Body::Pieces(pieces),
+    };
+    note(scene.client, exchange, Reason::Plugin(reply.by), status);
+    let own = own::Reply {
+        status,
+        headers: Some(&reply.headers),
+        content_type,
+        body,
+    };
+    Box::pin(own::send(scene, exchange, own, After::Keep)).await
 }
 
 /// Notes a status of the gateway's own and the reason for it. What is not the client's fault has been logged by who met it, with
@@ -137,12 +181,17 @@ fn write_head(
         worker.options().server,
     );
     write_upstream_status(worker, exchange, out);
+    write_reason(worker, exchange, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Why the gateway answers itself, where that is to be told.
+pub(crate) fn write_reason(worker: &Worker, exchange: &Exchange, out: &mut Vec<u8>) {
     if worker.options().reason_header
         && let Some(reason) = exchange.reason
     {
         let _infallible = write!(out, "X-Lockgate-Reason: {reason}\r\n");
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The reference's `X-APISIX-Upstream-Status`: the statuses of all attempts, where the last is a server's error or the

@@ -1,8 +1,9 @@
 //! The life of a request, from its head to the end of its response.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use lockgate_http::head::{Framing, HeadError};
+use lockgate_plugin::{Chain, Flow};
 use lockgate_router::{Match, Routes};
 use lockgate_snapshot::{Route, Target};
 
@@ -11,11 +12,13 @@ use crate::{
     exchange::Exchange,
     finish,
     forward::{self, Failure},
+    phases,
     reason::Reason,
     reply::{self, Reply},
+    scene::Scene,
     upload::Upload,
     vars::Facts,
-    worker::Worker,
+    worker::{Held, Worker},
 };
 
 /// The route that a request takes.
@@ -34,11 +37,13 @@ const NOT_FOUND: Reply<'static> = Reply {
 /// |---|---|
 /// | path and host in normal form, the real client | `normalize.rs`, `real_ip.rs` |
 /// | route; the body, where a route asks for it | `lockgate_router`, `upload.rs` |
+/// | plugins | `phases.rs` |
 /// | upstream, node, connection, response | `forward.rs`, `call.rs`, `respond.rs` |
 /// | log | `finish.rs` |
 pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exchange) -> After {
     exchange.began = worker.clock.tick();
     worker.stats.requested();
+    let bare = Scene::bare(worker, client);
     // From the start: whoever answers must know where the request ends and the next begins.
     let begun = Upload::begin(exchange).map(|upload| exchange.upload = upload);
     let normalized = exchange.normalize(worker.options());
@@ -49,8 +54,8 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
             "the path has no normal form"
         };
         let reason = Reason::Malformed(HeadError::Malformed(fault));
-        let after = reply::page(worker, client, exchange, 400, reason, After::Linger).await;
-        finish::log(worker, client, exchange, None);
+        let after = reply::page(&bare, exchange, 400, reason, After::Linger).await;
+        finish::log(&bare, exchange);
         return after;
     }
     #[cfg(test)]
@@ -70,28 +75,64 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
         match looked.await {
             Ok(route) => found = route,
             Err(failure) => {
-                let after = forward::fail(worker, client, exchange, &failure).await;
-                finish::log(worker, client, exchange, None);
+                let after = forward::fail(&bare, exchange, &failure).await;
+                finish::log(&bare, exchange);
                 return after;
             }
         }
     }
-    let Some(found) = found else {
-        let after = reply::send(
-            worker,
-            client,
-            exchange,
-            &NOT_FOUND,
-            Reason::NoRoute,
-            After::Keep,
-        )
-        .await;
-        finish::log(worker, client, exchange, None);
-        return after;
+    let brought;
+    let mut scene = Scene::new(worker, client, &snapshot, found);
+    let mut after = refuse(&scene, exchange).await;
+    if after.is_none() && scene.has_plugins() {
+        match plugins(&scene, &snapshot, exchange).await {
+            Admitted::Yes => {}
+            Admitted::With(chain) => {
+                brought = chain;
+                scene.chain = Some(&brought);
+                if let Flow::Reply(reply) = phases::go_on(&scene, exchange, true).await {
+                    after = Some(reply::plugins(&scene, exchange, *reply).await);
+                }
+            }
+            Admitted::Answered(answered) => after = Some(answered),
+        }
+    }
+    let after = match after {
+        Some(after) => after,
+        None => serve(&scene, exchange).await,
     };
-    let after = serve(worker, client, exchange, found).await;
-    finish::log(worker, client, exchange, Some(found));
+    finish::log(&scene, exchange);
     after
+}
+
+/// What came of the plugins that run before a request is sent on.
+enum Admitted {
+    /// It is.
+    Yes,
+    /// The consumer brings plugins along, which have not run.
+    With(Rc<Chain>),
+    /// It is not: one has answered.
+    Answered(After),
+}
+
+/// Runs the plugins that may answer before a request is sent on, as far as that goes without what the consumer brings along.
+async fn plugins(scene: &Scene<'_>, held: &Held, exchange: &mut Exchange) -> Admitted {
+    let flow = match phases::begin(scene, exchange).await {
+        Flow::Next => match phases::brought(scene, held, exchange) {
+            Ok(Some(chain)) => return Admitted::With(chain),
+            Ok(None) => phases::go_on(scene, exchange, false).await,
+            Err(phases::NoGroup) => {
+                let reason = Reason::NoConsumerGroup;
+                let after = reply::page(scene, exchange, 503, reason, After::Keep).await;
+                return Admitted::Answered(after);
+            }
+        },
+        reply @ Flow::Reply(_) => reply,
+    };
+    match flow {
+        Flow::Next => Admitted::Yes,
+        Flow::Reply(reply) => Admitted::Answered(reply::plugins(scene, exchange, *reply).await),
+    }
 }
 
 /// The route that a request takes as far as is known, and how much of its body would have to be read to know better.
@@ -138,31 +179,56 @@ async fn find_by_body<'s>(
     }
 }
 
-/// Serves a request by its route.
-async fn serve(
-    worker: &Worker,
-    client: &Client,
-    exchange: &mut Exchange,
-    matched: Matched<'_>,
-) -> After {
-    let limit = worker.options().max_body_bytes;
+/// Answers a request that no plugin is to see: its body is too long, or its route refers to what is not there.
+#[inline]
+async fn refuse(scene: &Scene<'_>, exchange: &mut Exchange) -> Option<After> {
+    let matched = scene.matched?;
+    let limit = scene.worker.options().max_body_bytes;
     let body_bytes = match exchange.request.framing() {
         Framing::Length(length) => length,
         _ => exchange.upload.received(),
     };
     if limit > 0 && body_bytes > limit {
         let reason = Reason::BodyTooLarge;
-        return reply::page(worker, client, exchange, 413, reason, After::Linger).await;
+        return Some(reply::page(scene, exchange, 413, reason, After::Linger).await);
     }
     let (status, reason) = match &matched.value().target {
-        Target::Upstream(upstream) => {
-            return forward::forward(worker, client, exchange, matched, upstream).await;
-        }
         Target::NoService => (404, Reason::NoService),
-        Target::NoUpstream => (502, Reason::NoSuchUpstream),
         Target::NoPluginConfig => (503, Reason::NoPluginConfig),
-        Target::Missing => (503, Reason::NoUpstream),
+        Target::Upstream(_) | Target::NoUpstream | Target::Missing => return None,
     };
+    Some(dead_end(scene, exchange, matched, status, reason).await)
+}
+
+/// Serves a request by its route.
+async fn serve(scene: &Scene<'_>, exchange: &mut Exchange) -> After {
+    let Some(matched) = scene.matched else {
+        let reason = Reason::NoRoute;
+        return reply::send(scene, exchange, &NOT_FOUND, reason, After::Keep).await;
+    };
+    let outgoing = &exchange.plugins.outgoing;
+    if let Some(upstream) = outgoing.upstream.clone() {
+        return forward::forward(scene, exchange, matched, &upstream).await;
+    }
+    let (status, reason) = match &matched.value().target {
+        _ if outgoing.has_no_upstream => (502, Reason::NoSuchUpstream),
+        Target::Upstream(upstream) => {
+            return forward::forward(scene, exchange, matched, upstream).await;
+        }
+        Target::NoUpstream => (502, Reason::NoSuchUpstream),
+        Target::NoService | Target::NoPluginConfig | Target::Missing => (503, Reason::NoUpstream),
+    };
+    dead_end(scene, exchange, matched, status, reason).await
+}
+
+/// Answers for a route that leads nowhere.
+async fn dead_end(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    matched: Matched<'_>,
+    status: u16,
+    reason: Reason,
+) -> After {
     tracing::error!(route = %matched.value().id, %reason, "the route leads nowhere");
-    reply::page(worker, client, exchange, status, reason, After::Keep).await
+    reply::page(scene, exchange, status, reason, After::Keep).await
 }

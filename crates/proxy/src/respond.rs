@@ -10,21 +10,34 @@ use lockgate_http::{
 use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
 
 use crate::{
-    client::Client,
     exchange::Exchange,
     io::{Bytes, IoFailure, Size, read, write_all},
+    phases,
     reason::Reason,
     reply,
+    scene::Scene,
     worker::Worker,
 };
 
 /// Whether the client can tell where the response ends without the connection ending.
 pub(crate) fn has_end(exchange: &Exchange) -> bool {
+    let filters = &exchange.plugins.filters;
     exchange.request.version() == Version::Http11
-        || !matches!(
-            exchange.response.framing(),
-            Framing::Chunked | Framing::UntilClose
-        )
+        || match exchange.response.framing() {
+            Framing::Chunked | Framing::UntilClose => false,
+            Framing::None => true,
+            Framing::Length(_) => filters.iter().all(|filter| filter.keeps_length()),
+        }
+}
+
+/// Adds the fields that plugins set before there was a response.
+#[inline]
+pub(crate) fn add_fields(exchange: &mut Exchange) {
+    let fields = std::mem::take(&mut exchange.plugins.fields);
+    for (name, value) in fields.iter() {
+        exchange.response.headers.append(name, value);
+    }
+    exchange.plugins.fields = fields;
 }
 
 /// How a response ended.
@@ -43,8 +56,10 @@ pub(crate) enum Relayed {
 /// How the body is framed for the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Out {
-    /// As many bytes as come: none, or a length that the head says.
+    /// As many bytes as the head says, or none.
     Plain,
+    /// As many bytes as come until the connection ends.
+    Open,
     /// In chunks.
     Chunked,
 }
@@ -54,20 +69,27 @@ enum Out {
 /// `keeps_alive` is whether the client's connection lives on; `first` holds what was read behind the head. The body is never
 /// held back: what has been read is sent before more is read, so a slow client slows the upstream.
 pub(crate) async fn relay(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     upstream: &Upstream<'_>,
     first: Option<Buffer>,
     keeps_alive: bool,
 ) -> Relayed {
+    let Scene { worker, client, .. } = *scene;
     let framing = exchange.response.framing();
     let mut body = Body::new(framing);
-    let out_framing = match framing {
-        Framing::Chunked | Framing::UntilClose if exchange.request.version() == Version::Http11 => {
-            Out::Chunked
-        }
-        _ => Out::Plain,
+    let mut filters = std::mem::take(&mut exchange.plugins.filters);
+    let mut filtered = Vec::new();
+    if framing == Framing::None {
+        // There is no body to be seen.
+        filters.clear();
+    }
+    let keeps_length = filters.iter().all(|filter| filter.keeps_length());
+    let is_counted = keeps_length && !matches!(framing, Framing::Chunked | Framing::UntilClose);
+    let out_framing = match exchange.request.version() {
+        Version::Http11 if !is_counted => Out::Chunked,
+        _ if is_counted => Out::Plain,
+        _ => Out::Open,
     };
     let mut out = std::mem::take(&mut exchange.out);
     out.clear();
@@ -91,6 +113,15 @@ pub(crate) async fn relay(
             .as_ref()
             .and_then(|buffer| buffer.filled().get(data.clone()))
             .unwrap_or_default();
+        let taken = bytes.len() as u64;
+        let bytes = if filters.is_empty() {
+            bytes
+        } else {
+            filtered.clear();
+            let is_last = body.is_done();
+            phases::filter_body(scene, exchange, &mut filters, bytes, is_last, &mut filtered);
+            &filtered
+        };
         let mut tail = Vec::new();
         let parts: [&[u8]; 3] = if out_framing == Out::Chunked {
             if !bytes.is_empty() {
@@ -118,7 +149,7 @@ pub(crate) async fn relay(
         exchange.bytes_sent += total;
         exchange.body_bytes_sent += bytes.len() as u64;
         if let Some(attempt) = exchange.attempts.last_mut() {
-            attempt.body += bytes.len() as u64;
+            attempt.body += taken;
         }
         out.clear();
         if let Err(failure) = sent {
@@ -162,11 +193,25 @@ pub(crate) async fn relay(
                 buffer = Some(more);
             }
             Ok(Bytes::End) if body.end() => {
+                let mut last = Vec::new();
+                if !filters.is_empty() {
+                    filtered.clear();
+                    phases::filter_body(scene, exchange, &mut filters, &[], true, &mut filtered);
+                    if out_framing == Out::Chunked && !filtered.is_empty() {
+                        write_chunk_size(&mut last, filtered.len());
+                    }
+                    last.extend_from_slice(&filtered);
+                    exchange.body_bytes_sent += filtered.len() as u64;
+                    if out_framing == Out::Chunked && !filtered.is_empty() {
+                        last.extend_from_slice(b"\r\n");
+                    }
+                }
                 if out_framing == Out::Chunked {
-                    let mut last = Vec::new();
                     let _no_trailers = body.write_last_chunk(&mut last);
-                    exchange.bytes_sent += last.len() as u64;
-                    if write_all(
+                }
+                exchange.bytes_sent += last.len() as u64;
+                if !last.is_empty()
+                    && write_all(
                         &client.stream,
                         &client.deadline,
                         worker.options().send_timeout,
@@ -174,9 +219,8 @@ pub(crate) async fn relay(
                     )
                     .await
                     .is_err()
-                    {
-                        break Relayed::ClientGone;
-                    }
+                {
+                    break Relayed::ClientGone;
                 }
                 break Relayed::WholeLast;
             }
@@ -237,9 +281,10 @@ fn write_head(
         | Known::ProxyConnection
         | Known::TransferEncoding
         | Known::ContentLength
-        | Known::Server
         | Known::XAccel
         | Known::Te => false,
+        // Plugins have seen the gateway's name, and may have changed it.
+        Known::Server => exchange.is_filtered,
         _ => true,
     });
     if let Some((content_type, charset)) = charset {
@@ -254,13 +299,16 @@ fn write_head(
             .date
             .write(worker.clock.unix(worker.clock.recent()), out);
     }
-    out.extend_from_slice(b"Server: ");
-    out.extend_from_slice(worker.options().server.as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if !exchange.is_filtered {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(worker.options().server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     reply::write_upstream_status(worker, exchange, out);
     out.truncate(out.len() - 2);
     match framing {
         Out::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
+        Out::Open => {}
         Out::Plain => {
             // HEAD and 304 say how long the body would have been.
             if let Some(length) = response
@@ -279,7 +327,7 @@ fn write_head(
     });
 }
 
-fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     if status == 200 && reason == b"OK" {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;

@@ -6,22 +6,23 @@ use lockgate_http::pool::Connection;
 use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
 
 use crate::{
-    client::{After, Client},
+    client::After,
     exchange::Exchange,
     io::{Bytes, IoFailure, Size, read, write_all},
     respond,
+    scene::Scene,
     worker::Worker,
 };
 
 /// Sends the 101 and then everything, both ways. `idle` is the longest silence of both sides together.
 pub(crate) async fn run(
-    worker: &Worker,
-    client: &Client,
+    scene: &Scene<'_>,
     exchange: &mut Exchange,
     connection: Connection,
     rest: Option<Buffer>,
     idle: Duration,
 ) -> After {
+    let Scene { worker, client, .. } = *scene;
     let upstream = &connection.stream;
     let side = respond::Upstream {
         stream: upstream,
@@ -32,9 +33,7 @@ pub(crate) async fn run(
             .last()
             .map_or(client.peer, |attempt| attempt.address),
     };
-    if respond::relay(worker, client, exchange, &side, None, true).await
-        == respond::Relayed::ClientGone
-    {
+    if respond::relay(scene, exchange, &side, None, true).await == respond::Relayed::ClientGone {
         return After::Drop;
     }
     let deadlines = [worker.deadlines.add(), worker.deadlines.add()];

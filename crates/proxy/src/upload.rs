@@ -30,6 +30,8 @@ pub(crate) struct Upload {
     is_chunked: bool,
     received: u64,
     has_sent_continue: bool,
+    /// What a plugin has put in the place of the body.
+    replaced: Option<Vec<u8>>,
 }
 
 impl Upload {
@@ -68,6 +70,9 @@ impl Upload {
 
     /// The body as read so far: a part of the first buffer, and what came later.
     pub(crate) fn parts<'a>(&'a self, unread: Option<&'a Buffer>) -> (&'a [u8], &'a [u8]) {
+        if let Some(replaced) = &self.replaced {
+            return (replaced, &[]);
+        }
         let first = unread
             .and_then(|buffer| buffer.filled().get(self.first.clone()))
             .unwrap_or_default();
@@ -76,11 +81,32 @@ impl Upload {
 
     /// The whole body, where it has been read and is still here.
     pub(crate) fn whole<'a>(&'a self, unread: Option<&'a Buffer>) -> Option<&'a [u8]> {
+        if self.replaced.is_some() {
+            return self.replaced.as_deref();
+        }
         let whole = match self.parts(unread) {
             (first, []) => first,
             (_, later) => later,
         };
         (self.is_read() && whole.len() as u64 == self.received).then_some(whole)
+    }
+
+    /// Puts another body in the place of one that has been read.
+    pub(crate) fn replace(&mut self, body: Vec<u8>) {
+        if self.is_read() {
+            self.replaced = Some(body);
+        } else {
+            tracing::error!("a body that has not been read cannot be replaced");
+        }
+    }
+
+    /// How the body is framed for the upstream, where it came framed like this.
+    #[inline]
+    pub(crate) fn framing(&self, received: Framing) -> Framing {
+        match &self.replaced {
+            None => received,
+            Some(body) => Framing::Length(body.len() as u64),
+        }
     }
 
     /// Keeps a body that came with the head beyond [`Self::finish`].
@@ -94,7 +120,7 @@ impl Upload {
 
     /// Writes the framing around [`Self::parts`]: what stands in front of it to the end of `out`, what stands behind to `tail`.
     pub(crate) fn frame(&self, out: &mut Vec<u8>, tail: &mut Vec<u8>) -> Result<(), Failure> {
-        if !self.is_chunked {
+        if !self.is_chunked || self.replaced.is_some() {
             return Ok(());
         }
         let size = self.first.len() + self.replay.as_ref().map_or(0, Vec::len);

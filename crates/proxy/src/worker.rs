@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     hash::BuildHasher as _,
     io,
     net::SocketAddr,
@@ -16,7 +17,8 @@ use std::{
 use lockgate_expr::Variable;
 use lockgate_http::pool::Pool;
 use lockgate_net::{buffer::Buffers, clock::Clock, deadline::Deadlines, listen, stream::Stream};
-use lockgate_snapshot::{Published, Snapshot};
+use lockgate_plugin::{Chain, Consumer, PluginSet};
+use lockgate_snapshot::{Published, Route, Snapshot};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, LocalOptions},
@@ -111,14 +113,58 @@ pub(crate) struct Worker {
 
 /// A snapshot counted by this thread alone: the shared count would be a cache line that all workers write to.
 #[derive(Debug)]
-pub(crate) struct Held(Arc<Snapshot>);
+pub(crate) struct Held {
+    snapshot: Arc<Snapshot>,
+    /// Chains of routes with what consumers bring along, made when first asked for.
+    brought: RefCell<HashMap<(usize, usize), Brought>>,
+}
+
+/// A consumer, and the chain of a route with what the consumer brings along; `None` where nothing is left to run.
+type Brought = (Arc<Consumer>, Option<Rc<Chain>>);
+
+impl Held {
+    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
+        Rc::new(Self {
+            snapshot,
+            brought: RefCell::default(),
+        })
+    }
+
+    /// The chain of a route with what a consumer and the consumer's group bring along.
+    pub(crate) fn chain_for(
+        &self,
+        route: &Route,
+        consumer: &Arc<Consumer>,
+        group: Option<&Arc<PluginSet>>,
+    ) -> Option<Rc<Chain>> {
+        // Addresses are names here: the route lives as long as the snapshot, the consumer as long as the entry.
+        let place = (
+            std::ptr::from_ref(route).addr(),
+            Arc::as_ptr(consumer).addr(),
+        );
+        let mut known = self.brought.borrow_mut();
+        if let Some((_, chain)) = known.get(&place) {
+            return chain.clone();
+        }
+        if known.len() >= limits::BROUGHT_CHAINS {
+            known.clear();
+        }
+        let brought = match group {
+            Some(group) => group.under(&consumer.plugins),
+            None => PluginSet::clone(&consumer.plugins),
+        };
+        let chain = Chain::for_consumer(&route.plugins, &brought).map(Rc::new);
+        known.insert(place, (consumer.clone(), chain.clone()));
+        chain
+    }
+}
 
 impl std::ops::Deref for Held {
     type Target = Snapshot;
 
     #[inline]
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.snapshot
     }
 }
 
@@ -168,7 +214,7 @@ impl Worker {
         let version = self.shared.published.version();
         let mut cached = self.snapshot.borrow_mut();
         if cached.0 != version {
-            *cached = (version, Rc::new(Held(self.shared.published.load())));
+            *cached = (version, Held::new(self.shared.published.load()));
         }
         cached.1.clone()
     }
@@ -232,7 +278,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         let clock = Rc::new(Clock::new());
         let deadlines = Deadlines::new(clock.clone());
         let version = start.shared.published.version();
-        let snapshot = Rc::new(Held(start.shared.published.load()));
+        let snapshot = Held::new(start.shared.published.load());
         let logs = |variable: &Variable| {
             let log = start.access_log.as_ref();
             log.is_some_and(|log| log.names(variable))

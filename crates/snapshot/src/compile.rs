@@ -14,6 +14,7 @@ use lockgate_secret::Secrets;
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Timeouts, Upstream};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use crate::{
     Plugins, Problem, Route, ServiceFacts, Snapshot, Target,
@@ -179,6 +180,11 @@ impl Compiler {
             dirty.needing.extend(self.needing.users(reference).cloned());
         }
         self.rebuild(dirty);
+    }
+
+    /// Tells that other plugins are switched on than before.
+    pub(crate) fn switched(&self) -> Arc<Notify> {
+        self.settings.plugins.switched.clone()
     }
 
     /// What references to secrets stand for.

@@ -28,7 +28,7 @@ pub struct Plugins {
     known: Arc<HashMap<&'static str, &'static Descriptor>>,
     is_on: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// Tells that others are switched on than before.
-    pub switched: Arc<Notify>,
+    pub(crate) switched: Arc<Notify>,
 }
 
 impl Plugins {
@@ -45,6 +45,12 @@ impl Plugins {
             is_on: Arc::new(is_on),
             switched: Arc::default(),
         }
+    }
+
+    /// The same, of which `switched` tells that others are switched on than before.
+    #[must_use]
+    pub fn switched_by(self, switched: Arc<Notify>) -> Self {
+        Self { switched, ..self }
     }
 
     /// Whether a plugin is built in.

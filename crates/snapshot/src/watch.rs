@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lockgate_store::{Change, Listing, Revision, Store, StoreError};
+use lockgate_store::{Change, Entry, Listing, Revision, Store, StoreError};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -200,11 +200,16 @@ impl Watcher {
         loop {
             let asked = Instant::now();
             let secrets = self.compiler.secrets().clone();
+            let switched = self.compiler.switched();
             let next = tokio::select! {
                 next = watch.next() => next,
                 references = secrets.changed() => {
                     self.compiler.secrets_changed(&references);
                     self.publish();
+                    continue;
+                }
+                () = switched.notified() => {
+                    self.take_plugins_anew();
                     continue;
                 }
             };
@@ -255,6 +260,22 @@ impl Watcher {
             self.publish();
         }
         self.status.revision.send_replace(revision);
+    }
+
+    /// Compiles every object with plugins anew: others are switched on than before.
+    fn take_plugins_anew(&mut self) {
+        let names_plugins = |entry: &Entry| {
+            entry.key.starts_with("plugin_metadata/")
+                || memchr::memmem::find(&entry.value, b"\"plugins\"").is_some()
+        };
+        let entries = self.status.lock_taken().held.entries();
+        let changes: Vec<Change> = entries
+            .into_iter()
+            .filter(names_plugins)
+            .map(Change::Put)
+            .collect();
+        self.compiler.apply(self.status.revision(), &changes);
+        self.publish();
     }
 
     fn publish(&mut self) {

@@ -16,12 +16,13 @@ use lockgate_net::{
     dns::{DnsOptions, Resolver},
     listen::Sockets,
 };
+use lockgate_plugin::{Descriptor, Node, testing};
 use lockgate_proxy::{
     AccessLog, Counts, DEFAULT_FORMAT, Escape, LogOptions, Options, Phase, Workers,
 };
 use lockgate_router::Mode;
 use lockgate_secret::{Environment, Secrets};
-use lockgate_snapshot::{Compiler, Published, Settings};
+use lockgate_snapshot::{Compiler, Plugins, Published, Settings};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Defaults, Registry};
 use serde_json::{Value, json};
@@ -51,6 +52,10 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// How long secrets are kept, failures included.
     pub secrets_kept: Duration,
+    /// The plugins that are built in.
+    pub plugins: Vec<&'static Descriptor>,
+    /// What plugins share; one of this gateway's own where none is given.
+    pub node: Option<Node>,
     entries: Vec<(String, String)>,
 }
 
@@ -74,6 +79,8 @@ impl Setup {
             registry: Registry::default(),
             environment: Vec::new(),
             secrets_kept: Duration::from_mins(5),
+            plugins: Vec::new(),
+            node: None,
             entries: Vec::new(),
         }
     }
@@ -153,6 +160,14 @@ impl Setup {
             },
             plugin_secrets: Arc::default(),
             secrets: secrets.clone(),
+            plugins: {
+                let _entered = runtime.enter();
+                Plugins::new(
+                    self.node.unwrap_or_else(testing::node),
+                    self.plugins,
+                    |_| true,
+                )
+            },
         };
         let mut compiler = {
             let _entered = runtime.enter();

@@ -15,11 +15,12 @@ pub(crate) use plugin::Plugin;
 
 use std::{
     collections::BTreeMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use lockgate_keyring::PluginFields;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::{environment::Environment, lua_syntax, lua_value::is_table, resources::Rules};
 
@@ -41,6 +42,7 @@ pub struct Plugins {
     groups: checks::Groups,
     lists: RwLock<PluginLists>,
     source: Option<ListSource>,
+    switched: Arc<Notify>,
 }
 
 /// The plugins of one subsystem.
@@ -77,6 +79,7 @@ impl Plugins {
             groups: checks::Groups::default(),
             lists: RwLock::default(),
             source: None,
+            switched: Arc::default(),
         };
         plugins.switch(lists);
         plugins
@@ -92,6 +95,11 @@ impl Plugins {
     pub fn reading(mut self, source: ListSource) -> Self {
         self.source = Some(source);
         self
+    }
+
+    /// Tells whoever waits that other plugins are switched on than before.
+    pub fn switched(&self) -> Arc<Notify> {
+        self.switched.clone()
     }
 
     /// Whether the HTTP plugin of this name is switched on.
@@ -122,6 +130,7 @@ impl Plugins {
         self.http.switch(&lists.http, "http");
         self.stream.switch(&lists.stream, "stream");
         *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+        self.switched.notify_one();
     }
 
     /// The HTTP plugin of this name.

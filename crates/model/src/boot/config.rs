@@ -31,6 +31,8 @@ pub struct Config {
     #[serde(default)]
     pub plugins: Vec<String>,
     #[serde(default)]
+    pub plugin_attr: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
     pub stream_plugins: Vec<String>,
 }
 

@@ -210,7 +210,7 @@ impl Drop for Writer {
 }
 
 /// The machine's name.
-pub(crate) fn hostname() -> &'static str {
+pub fn hostname() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         std::fs::read_to_string("/proc/sys/kernel/hostname")

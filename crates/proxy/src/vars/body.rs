@@ -30,13 +30,13 @@ pub(super) struct Graphql {
     pub(super) root_fields: Box<[Box<str>]>,
 }
 
-impl Facts<'_> {
-    fn told(&self) -> &Told {
+impl<'a> Facts<'a> {
+    fn told(&self) -> &'a Told {
         self.exchange.told.get_or_init(Box::default)
     }
 
     /// The whole body, where it is here and not larger than `limit`. Where it is still to come, notes that it is wanted.
-    fn body(&self, limit: u64) -> Option<&[u8]> {
+    fn body(&self, limit: u64) -> Option<&'a [u8]> {
         let upload = &self.exchange.upload;
         if upload.is_read() && upload.received() <= limit {
             return upload.whole(self.exchange.unread.as_ref());
@@ -48,7 +48,7 @@ impl Facts<'_> {
     }
 
     /// `request_body` of nginx: what was read to be sent on, for the log.
-    pub(super) fn request_body(&self) -> Value<'_> {
+    pub(super) fn request_body(&self) -> Value<'a> {
         if self.view != View::Log {
             return None;
         }
@@ -57,7 +57,7 @@ impl Facts<'_> {
     }
 
     /// The first argument of this name in a form. One without `=` is true.
-    pub(super) fn post_argument(&self, name: &str) -> Option<Kinded<'_>> {
+    pub(super) fn post_argument(&self, name: &str) -> Option<Kinded<'a>> {
         if !content_type(self.exchange).starts_with(FORM) {
             return None;
         }
@@ -65,7 +65,7 @@ impl Facts<'_> {
     }
 
     /// The body as fields, whichever of the three types it has.
-    pub(super) fn fields(&self) -> Option<&Json> {
+    pub(super) fn fields(&self) -> Option<&'a Json> {
         if let Some(known) = self.told().fields.get() {
             return known.as_ref();
         }
@@ -80,7 +80,7 @@ impl Facts<'_> {
     }
 
     /// The first operation of a GraphQL request: in the argument `query` of a `GET`, or in the body of a `POST`.
-    pub(super) fn graphql(&self) -> Option<&Graphql> {
+    pub(super) fn graphql(&self) -> Option<&'a Graphql> {
         if let Some(known) = self.told().graphql.get() {
             return known.as_ref();
         }

@@ -24,7 +24,8 @@ use lockgate_snapshot::{Route, Target};
 use lockgate_upstream::PassHost;
 
 use crate::{
-    client::Client, exchange::Exchange, forwarded, head, request::Matched, worker::Worker,
+    client::Client, exchange::Exchange, forwarded, head, request::Matched, scene::Scene,
+    worker::Worker,
 };
 
 pub(crate) use body::Told;
@@ -78,24 +79,17 @@ impl<'a> Facts<'a> {
         Self::new(worker, client, exchange, None, View::Routing)
     }
 
-    /// A request on its way to the upstream.
-    pub(crate) fn serving(
-        worker: &'a Worker,
-        client: &'a Client,
-        exchange: &'a Exchange,
-        matched: Matched<'a>,
-    ) -> Self {
-        Self::new(worker, client, exchange, Some(matched), View::Serving)
+    /// A request as plugins and balancers see it.
+    #[inline]
+    pub(crate) fn plugins(scene: &Scene<'a>, exchange: &'a Exchange) -> Self {
+        let Scene { worker, client, .. } = *scene;
+        Self::new(worker, client, exchange, scene.matched, View::Serving)
     }
 
     /// A request that has ended.
-    pub(crate) fn logging(
-        worker: &'a Worker,
-        client: &'a Client,
-        exchange: &'a Exchange,
-        matched: Option<Matched<'a>>,
-    ) -> Self {
-        Self::new(worker, client, exchange, matched, View::Log)
+    pub(crate) fn logging(scene: &Scene<'a>, exchange: &'a Exchange) -> Self {
+        let Scene { worker, client, .. } = *scene;
+        Self::new(worker, client, exchange, scene.matched, View::Log)
     }
 
     /// How many bytes of the body must be read to tell the values that were asked for; 0 where it makes no difference.
@@ -128,7 +122,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The path: in nginx's log its own, else the one that options took something from.
-    fn uri(&self) -> &[u8] {
+    fn uri(&self) -> &'a [u8] {
         match self.view {
             View::Routing => self.exchange.route_uri(),
             View::Serving => self.exchange.uri(),
@@ -137,7 +131,7 @@ impl<'a> Facts<'a> {
     }
 
     /// In the log what the client sent; else the path in normal form, so that nobody is misled by what can be written in many ways.
-    fn request_uri(&self) -> Value<'_> {
+    fn request_uri(&self) -> Value<'a> {
         if self.view == View::Log {
             return filled(self.exchange.request.path_and_query());
         }
@@ -148,14 +142,14 @@ impl<'a> Facts<'a> {
     }
 
     /// The query, where there is more of it than its `?`.
-    fn query(&self) -> Option<&[u8]> {
-        self.exchange
-            .request
-            .query()
-            .filter(|query| !query.is_empty())
+    fn query(&self) -> Option<&'a [u8]> {
+        Some(self.exchange.query()).filter(|query| !query.is_empty())
     }
 
-    fn upstream_host(&self) -> Value<'_> {
+    fn upstream_host(&self) -> Value<'a> {
+        if let Some(host) = &self.exchange.plugins.outgoing.host {
+            return bytes(host);
+        }
         let Some(Target::Upstream(upstream)) = self.route().map(|route| &route.target) else {
             return bytes(self.exchange.request.authority());
         };
@@ -174,7 +168,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A field that is passed on where the route lets connections be upgraded; empty else.
-    fn upgrade_field(&self, name: &str) -> Value<'_> {
+    fn upgrade_field(&self, name: &str) -> Value<'a> {
         if self.route().is_some_and(|route| route.allows_websocket) {
             header(&self.exchange.request.headers, name).or(bytes(b""))
         } else {
@@ -183,7 +177,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A cookie: to nginx the first of this name in any case, else the last of exactly this name.
-    fn cookie(&self, name: &str) -> Value<'_> {
+    fn cookie(&self, name: &str) -> Value<'a> {
         let mut values = self
             .exchange
             .request
@@ -210,15 +204,15 @@ impl<'a> Facts<'a> {
 
     /// An argument: to nginx the first of this name in any case, as it came; else the first of this name, both decoded. One
     /// without `=` is true.
-    fn argument(&self, name: &str) -> Option<Kinded<'_>> {
-        let query = self.exchange.request.query()?;
+    fn argument(&self, name: &str) -> Option<Kinded<'a>> {
+        let query = self.exchange.query();
         if self.view == View::Log {
             return text::raw_argument(query, name).map(Kinded::Text);
         }
         text::argument(query, name)
     }
 
-    fn basic_user(&self) -> Value<'_> {
+    fn basic_user(&self) -> Value<'a> {
         let credentials = self.exchange.request.headers.get(b"authorization")?;
         let (scheme, encoded) = credentials.split_at_checked(6)?;
         if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -230,7 +224,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A field of the request, those of forwarding as they are sent on.
-    fn request_header(&self, name: &str) -> Value<'_> {
+    fn request_header(&self, name: &str) -> Value<'a> {
         let headers = &self.exchange.request.headers;
         let (client, exchange) = (self.client, self.exchange);
         match name.strip_prefix("x-forwarded-") {
@@ -247,7 +241,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A field of the response as it was sent.
-    fn sent_header(&self, name: &str) -> Value<'_> {
+    fn sent_header(&self, name: &str) -> Value<'a> {
         let exchange = self.exchange;
         if exchange.status == 0 {
             return None;
@@ -281,7 +275,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A cookie that the upstream sets, from the last `Set-Cookie` that names it.
-    fn upstream_cookie(&self, name: &str) -> Value<'_> {
+    fn upstream_cookie(&self, name: &str) -> Value<'a> {
         self.exchange
             .response
             .headers
@@ -295,7 +289,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Address of the client as bytes of the network.
-    fn binary_remote(&self) -> Value<'_> {
+    fn binary_remote(&self) -> Value<'a> {
         Some(Cow::Owned(match self.remote() {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
@@ -303,8 +297,12 @@ impl<'a> Facts<'a> {
     }
 }
 
-impl Lookup for Facts<'_> {
-    fn lookup<'a>(&'a self, variable: &Variable) -> Value<'a> {
+impl<'a> Facts<'a> {
+    /// The value of a variable as text.
+    pub(crate) fn find(&self, variable: &Variable) -> Value<'a> {
+        if let Some(set) = self.exchange.plugins.variable(variable) {
+            return bytes(set);
+        }
         let (exchange, request, client) = (self.exchange, &self.exchange.request, self.client);
         match variable {
             Variable::Uri => filled(self.uri()),
@@ -317,7 +315,7 @@ impl Lookup for Facts<'_> {
             | Variable::PostPath(_)
             | Variable::GraphqlName
             | Variable::GraphqlOperation
-            | Variable::GraphqlRootFields => text::plain(self.value(variable)?),
+            | Variable::GraphqlRootFields => text::plain(self.find_kinded(variable)?),
             Variable::Header(name) => self.request_header(name),
             Variable::Cookie(name) => self.cookie(name),
             Variable::Host if exchange.host().is_empty() => bytes(b"_"),
@@ -348,7 +346,7 @@ impl Lookup for Facts<'_> {
             }
             Variable::RemoteUser => self.basic_user(),
             Variable::Request | Variable::RequestLine => bytes(request.line()),
-            Variable::RequestMethod => filled(request.method_name()),
+            Variable::RequestMethod => filled(exchange.method()),
             Variable::RequestBody => self.request_body(),
             Variable::RequestType => bytes(b"traditional_http"),
             Variable::RequestCompletion => bytes(if exchange.status == 499 { b"" } else { b"OK" }),
@@ -357,6 +355,9 @@ impl Lookup for Facts<'_> {
             Variable::Pipe => bytes(b"."),
             Variable::NginxVersion => bytes(b"1.29.2"),
             Variable::UpstreamScheme => bytes(self.upstream_scheme().as_bytes()),
+            Variable::UpstreamUri => {
+                bytes(exchange.plugins.outgoing.uri.as_deref().unwrap_or_default())
+            }
             Variable::UpstreamHost => self.upstream_host(),
             Variable::UpstreamUnresolvedHost => bytes(&exchange.node_name),
             Variable::UpstreamUpgrade => self.upgrade_field("upgrade"),
@@ -393,7 +394,6 @@ impl Lookup for Facts<'_> {
             | Variable::LlmEndUserId
             | Variable::LlmContentRiskLevel
             | Variable::RateLimitingInfo
-            | Variable::UpstreamUri
             | Variable::UpstreamMirrorHost
             | Variable::UpstreamMirrorUri
             | Variable::UpstreamMirrorGrpcPath
@@ -422,11 +422,11 @@ impl Lookup for Facts<'_> {
         }
     }
 
-    fn append(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
-        self.append_plain(variable, out)
-    }
-
-    fn value<'a>(&'a self, variable: &Variable) -> Option<Kinded<'a>> {
+    /// The value of a variable with its kind.
+    pub(crate) fn find_kinded(&self, variable: &Variable) -> Option<Kinded<'a>> {
+        if let Some(set) = self.exchange.plugins.variable(variable) {
+            return Some(Kinded::Text(Cow::Borrowed(set)));
+        }
         match variable {
             Variable::Arg(name) => self.argument(name),
             Variable::PostArg(name) => self.post_argument(name),
@@ -442,8 +442,22 @@ impl Lookup for Facts<'_> {
                 let fields = fields.map(|field| Kinded::Text(Cow::Borrowed(field.as_bytes())));
                 Some(Kinded::List(fields.collect()))
             }
-            _ => self.lookup(variable).map(Kinded::Text),
+            _ => self.find(variable).map(Kinded::Text),
         }
+    }
+}
+
+impl Lookup for Facts<'_> {
+    fn lookup<'a>(&'a self, variable: &Variable) -> Value<'a> {
+        self.find(variable)
+    }
+
+    fn append(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        self.exchange.plugins.variable(variable).is_none() && self.append_plain(variable, out)
+    }
+
+    fn value<'a>(&'a self, variable: &Variable) -> Option<Kinded<'a>> {
+        self.find_kinded(variable)
     }
 }
 

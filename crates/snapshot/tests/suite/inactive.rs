@@ -6,7 +6,7 @@ use lockgate_keyring::Keyring;
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_router::Mode;
 use lockgate_secret::{Environment, Secrets};
-use lockgate_snapshot::{Compiler, Settings};
+use lockgate_snapshot::{Compiler, Plugins, Settings};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Compile, Defaults, Registry};
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Settings {
             all_addresses: false,
         },
         plugin_secrets: Arc::default(),
+        plugins: Plugins::new(lockgate_plugin::testing::node(), [], |_| true),
         secrets: Secrets::new(lockgate_secret::Options::new(
             Environment::default(),
             Resolver::new(DnsOptions::default()),

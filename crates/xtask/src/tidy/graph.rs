@@ -68,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "secret",
             "discovery",
             "upstream",
+            "plugin",
             "snapshot",
             "proxy",
             "router",

@@ -16,11 +16,10 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "list of names",
         "The same for stream routes.",
     ),
-    later(
+    honoured(
         "plugin_attr.*",
         "map",
-        "Settings of plugins that hold for the whole process, by name.",
-        NO_PLUGIN,
+        "Settings of plugins that hold for the whole process, by name; each plugin's page has its own.",
     ),
     honoured(
         "graphql.max_size",

@@ -1,0 +1,218 @@
+//! Answers of the gateway's own that plugins made, or look at: their heads are put together as an upstream's would be.
+
+use lockgate_http::{
+    body::write_chunk_size, field::Known, head::Version, headers::Headers, request::Method,
+};
+
+use crate::{
+    client::After,
+    exchange::{Answer, Exchange},
+    io::write_all,
+    phases, reply,
+    respond::{self, write_decimal, write_status_line},
+    scene::Scene,
+    upload::Upload,
+};
+
+/// What such an answer consists of.
+pub(crate) struct Reply<'a> {
+    pub(crate) status: u16,
+    pub(crate) headers: Option<&'a Headers>,
+    /// Where `headers` name none, and there is a body.
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Body<'a>,
+}
+
+/// Its body.
+pub(crate) enum Body<'a> {
+    Bytes(&'a [u8]),
+    Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
+}
+
+/// Whether plugins have a say in the head of an answer of the gateway's own.
+#[inline]
+pub(crate) fn is_edited(scene: &Scene<'_>, exchange: &Exchange) -> bool {
+    scene.filters_head()
+        || exchange.plugins.is_traced
+        || exchange.plugins.fields.iter().next().is_some()
+}
+
+/// Sends an answer: plugins see its head, and its body where they ask.
+pub(crate) async fn send(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    reply: Reply<'_>,
+    after: After,
+) -> After {
+    let Scene { worker, client, .. } = *scene;
+    let after = reply::fit(worker, exchange, after);
+    let length = match &reply.body {
+        Body::Bytes(bytes) => bytes.len() as u64,
+        Body::Pieces(_) => 0,
+    };
+    exchange.response.begin(reply.status, length);
+    exchange.answer = Answer::Own;
+    respond::add_fields(exchange);
+    let headers = &mut exchange.response.headers;
+    for (name, value) in reply.headers.into_iter().flat_map(Headers::iter) {
+        headers.append(name, value);
+    }
+    let has_body = length > 0 || matches!(reply.body, Body::Pieces(_));
+    if has_body && headers.get_known(Known::ContentType).is_none() {
+        headers.append(b"Content-Type", reply.content_type.as_bytes());
+    }
+    if scene.filters_head() || exchange.plugins.is_traced {
+        phases::filter_head(scene, exchange);
+    }
+    let mut filters = std::mem::take(&mut exchange.plugins.filters);
+    let is_head = exchange.request.method() == Method::Head;
+    let filtered;
+    let body = match reply.body {
+        Body::Bytes(bytes) if filters.is_empty() => Body::Bytes(bytes),
+        Body::Bytes(bytes) => {
+            let mut out = Vec::new();
+            phases::filter_body(scene, exchange, &mut filters, bytes, true, &mut out);
+            filters.clear();
+            filtered = out;
+            Body::Bytes(&filtered)
+        }
+        pieces @ Body::Pieces(_) => pieces,
+    };
+    let is_chunked =
+        matches!(body, Body::Pieces(_)) && exchange.request.version() == Version::Http11;
+    let after = match (&body, after) {
+        (Body::Pieces(_), After::Keep) if !is_chunked => After::Close,
+        _ => after,
+    };
+    exchange.status = exchange.response.status();
+    let mut out = std::mem::take(&mut exchange.out);
+    out.clear();
+    write_head(
+        scene,
+        exchange,
+        &body,
+        is_chunked,
+        after == After::Keep,
+        &mut out,
+    );
+    exchange.has_answered = true;
+    let sent = match body {
+        Body::Bytes(bytes) => {
+            let bytes = if is_head { &[][..] } else { bytes };
+            exchange.body_bytes_sent += bytes.len() as u64;
+            write(scene, exchange, &[&out, bytes]).await
+        }
+        Body::Pieces(_) if is_head => write(scene, exchange, &[&out]).await,
+        Body::Pieces(mut pieces) => {
+            let mut sent = write(scene, exchange, &[&out]).await;
+            let mut piece = pieces.next();
+            while let (Ok(()), Some(bytes)) = (sent, piece) {
+                piece = pieces.next();
+                let mut edited = Vec::new();
+                let bytes = if filters.is_empty() {
+                    bytes
+                } else {
+                    let is_last = piece.is_none();
+                    phases::filter_body(
+                        scene,
+                        exchange,
+                        &mut filters,
+                        &bytes,
+                        is_last,
+                        &mut edited,
+                    );
+                    edited
+                };
+                if bytes.is_empty() {
+                    continue;
+                }
+                exchange.body_bytes_sent += bytes.len() as u64;
+                out.clear();
+                if is_chunked {
+                    write_chunk_size(&mut out, bytes.len());
+                }
+                let tail: &[u8] = if is_chunked { b"\r\n" } else { b"" };
+                sent = write(scene, exchange, &[&out, &bytes, tail]).await;
+            }
+            if is_chunked && sent.is_ok() {
+                sent = write(scene, exchange, &[b"0\r\n\r\n"]).await;
+            }
+            sent
+        }
+    };
+    exchange.out = out;
+    if sent.is_err() {
+        return After::Drop;
+    }
+    // The client has its answer and need not wait until the body is gone.
+    if after == After::Keep && !Upload::read_away(worker, client, exchange).await {
+        return After::Linger;
+    }
+    after
+}
+
+async fn write(scene: &Scene<'_>, exchange: &mut Exchange, parts: &[&[u8]]) -> Result<(), ()> {
+    let Scene { worker, client, .. } = *scene;
+    let limit = worker.options().send_timeout;
+    let sent = write_all(&client.stream, &client.deadline, limit, parts).await;
+    exchange.bytes_sent += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+    sent.map_err(|_gone| ())
+}
+
+fn write_head(
+    scene: &Scene<'_>,
+    exchange: &Exchange,
+    body: &Body<'_>,
+    is_chunked: bool,
+    keeps_alive: bool,
+    out: &mut Vec<u8>,
+) {
+    let worker = scene.worker;
+    let response = &exchange.response;
+    write_status_line(response.status(), b"", out);
+    let mut has_date = false;
+    response.headers.write(out, |field| match field.known() {
+        Known::Date => {
+            has_date = true;
+            true
+        }
+        Known::Server => exchange.is_filtered,
+        Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::TransferEncoding
+        | Known::ContentLength
+        | Known::Upgrade
+        | Known::Te => false,
+        _ => true,
+    });
+    if !has_date {
+        worker
+            .date
+            .write(worker.clock.unix(worker.clock.recent()), out);
+    }
+    if !exchange.is_filtered {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(worker.options().server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    reply::write_upstream_status(worker, exchange, out);
+    reply::write_reason(worker, exchange, out);
+    match body {
+        Body::Bytes(_) if response.status() == 204 => {}
+        Body::Bytes(bytes) => {
+            out.extend_from_slice(b"Content-Length: ");
+            write_decimal(bytes.len() as u64, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        Body::Pieces(_) if is_chunked => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        Body::Pieces(_) => {}
+    }
+    out.extend_from_slice(if keeps_alive {
+        b"Connection: keep-alive\r\n\r\n" as &[u8]
+    } else {
+        b"Connection: close\r\n\r\n"
+    });
+}
