@@ -28,7 +28,7 @@ struct Stored {
 pub(crate) struct StoredConsumers {
     by_name: HashMap<Arc<str>, OfName>,
     /// What is to be told to the indices, by plugin.
-    news: HashMap<&'static str, Vec<News>>,
+    news: BTreeMap<&'static str, Vec<News>>,
 }
 
 /// A key of an index, and who is found by it from then on.
@@ -93,8 +93,14 @@ impl Compiler {
         }
         if let Some(entry) = &of_name.consumer {
             of_name.found_by = self.consumer(name, entry, &of_name.credentials);
-        } else if let Some(credential) = of_name.credentials.values().next() {
-            tracing::warn!(key = %credential.key, "a credential belongs to no consumer");
+        } else {
+            for entry in of_name.credentials.values() {
+                tracing::warn!(key = %entry.key, "a credential belongs to no consumer");
+                // What is wrong with it shall be known before it has one.
+                if let Some(mut stored) = self.read::<Stored>(entry) {
+                    self.decrypt_plugins(&entry.key, &mut stored.plugins);
+                }
+            }
         }
         if of_name.consumer.is_some() || !of_name.credentials.is_empty() {
             self.consumers.by_name.insert(name.clone(), of_name);
@@ -104,7 +110,7 @@ impl Compiler {
     /// Tells the indices what has changed.
     pub(crate) fn publish_consumers(&mut self) {
         let node = &self.settings.plugins.node;
-        for (plugin, news) in self.consumers.news.drain() {
+        for (plugin, news) in std::mem::take(&mut self.consumers.news) {
             node.consumers(plugin).update(news);
         }
     }
