@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("net", &["schema", "expr", "router", "model"]),
     ("store", &["schema", "expr", "router", "model"]),
     ("http", &["net"]),
+    ("batch", &[]),
     ("client", &["net"]),
     ("secret", &["client", "net"]),
     ("discovery", &["schema", "model", "net", "client"]),
