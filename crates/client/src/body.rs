@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     connect::Connection,
     error::{Attempted, ClientError, Failure, chain},
+    limits,
     pool::Pool,
     server::Server,
 };
@@ -21,6 +22,8 @@ pub struct Body {
     connection: Option<(Connection, Server)>,
     pool: Arc<Pool>,
     attempted: Attempted,
+    /// Longest for each piece where the whole body is read.
+    silence: Duration,
 }
 
 impl Body {
@@ -30,12 +33,14 @@ impl Body {
         pool: Arc<Pool>,
         server: Server,
         attempted: Attempted,
+        silence: Duration,
     ) -> Self {
         Self {
             incoming,
             connection: Some((connection, server)),
             pool,
             attempted,
+            silence,
         }
     }
 
@@ -55,6 +60,20 @@ impl Body {
         self.read_whole(max_bytes, Instant::now() + limit).await
     }
 
+    /// The first `max_bytes` of what is left, or fewer where it ends, breaks off or takes longer than `limit`: what a server has
+    /// to say, for a log line. Lets the connection be used again where that was all.
+    pub async fn excerpt(&mut self, max_bytes: usize, limit: Duration) -> Bytes {
+        let deadline = Instant::now() + limit.min(limits::LONGEST);
+        let mut first = BytesMut::new();
+        while first.len() < max_bytes
+            && let Ok(Some(piece)) = self.piece(deadline).await
+        {
+            first.extend_from_slice(&piece);
+        }
+        first.truncate(max_bytes);
+        first.freeze()
+    }
+
     pub(crate) async fn read_whole(
         &mut self,
         max_bytes: usize,
@@ -66,13 +85,18 @@ impl Body {
             return Err(too_large(&self.attempted));
         }
         let mut whole = BytesMut::new();
-        while let Some(piece) = self.chunk_until(deadline).await? {
+        while let Some(piece) = self.piece(deadline).await? {
             if whole.len() + piece.len() > max_bytes {
                 return Err(too_large(&self.attempted));
             }
             whole.extend_from_slice(&piece);
         }
         Ok(whole.freeze())
+    }
+
+    async fn piece(&mut self, deadline: Instant) -> Result<Option<Bytes>, ClientError> {
+        let silent = Instant::now() + self.silence;
+        self.chunk_until(deadline.min(silent)).await
     }
 
     async fn chunk_until(&mut self, deadline: Instant) -> Result<Option<Bytes>, ClientError> {

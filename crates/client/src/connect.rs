@@ -1,6 +1,6 @@
 //! Connections: name, TCP, TLS, and the task that moves the bytes.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     Options,
     error::{Failure, chain},
+    progress::{Noting, Progress, Silence},
     server::Server,
 };
 
@@ -35,7 +36,6 @@ pub(crate) struct Connector {
     resolver: Resolver,
     tls: Arc<ClientConfig>,
     sni: Option<String>,
-    timeout: Duration,
 }
 
 impl Connector {
@@ -44,17 +44,16 @@ impl Connector {
             tls: tls::client_config(&options.tls)?,
             resolver: options.resolver,
             sni: options.sni,
-            timeout: options.connect_timeout,
         })
     }
 
-    /// Tries each address of the server in turn, each with an equal share of the time that is left.
+    /// Tries each address of the server in turn, each with an equal share of the time that is left. Must run within the runtime
+    /// that is to move the bytes.
     pub(crate) async fn connect(
         &self,
         server: &Server,
         deadline: Instant,
     ) -> Result<Connection, Failure> {
-        let deadline = deadline.min(Instant::now() + self.timeout);
         let answer = timeout_at(deadline, self.resolver.resolve(&server.host))
             .await
             .map_err(|_elapsed| Failure::ConnectTime)?
@@ -96,6 +95,7 @@ impl Connector {
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
+    progress: Arc<Progress>,
 }
 
 /// A connection that ended without an answer.
@@ -111,7 +111,9 @@ impl Connection {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, driver) = http1::handshake(TokioIo::new(io))
+        let progress = Arc::new(Progress::new());
+        let io = TokioIo::new(Noting::new(io, progress.clone()));
+        let (sender, driver) = http1::handshake(io)
             .await
             .map_err(|error| Failure::Broken(chain(&error)))?;
         let task = tokio::spawn(async {
@@ -121,6 +123,7 @@ impl Connection {
         Ok(Self {
             sender,
             driver: task.abort_handle(),
+            progress,
         })
     }
 
@@ -135,10 +138,31 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    pub(crate) async fn send(
+    /// Sends a request and waits for the head of its answer, until `deadline` and for as long as the silence allows.
+    pub(crate) async fn call(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Ended> {
+        silence: Silence,
+        deadline: Instant,
+    ) -> Result<Result<Response<Incoming>, Ended>, Failure> {
+        let progress = self.progress.clone();
+        progress.touch();
+        let mut sending = pin!(self.send(request));
+        loop {
+            let until = progress.look_at(silence).min(deadline);
+            if let Ok(outcome) = timeout_at(until, sending.as_mut()).await {
+                return Ok(outcome);
+            }
+            if let Some(failure) = progress.stalled(silence) {
+                return Err(failure);
+            }
+            if deadline <= Instant::now() {
+                return Err(Failure::NoAnswer);
+            }
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Ended> {
         self.sender
             .try_send_request(request)
             .await

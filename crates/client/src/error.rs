@@ -34,6 +34,9 @@ pub enum Failure {
     /// No connection was open within the time for it.
     #[error("cannot connect in time")]
     ConnectTime,
+    /// The server took no more of the request in time.
+    #[error("the request could not be sent in time")]
+    SendTime,
     /// No head of an answer came in time.
     #[error("no answer in time")]
     NoAnswer,
@@ -51,7 +54,10 @@ pub enum Failure {
 impl Failure {
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::ConnectTime | Self::NoAnswer | Self::BodyTime)
+        matches!(
+            self,
+            Self::ConnectTime | Self::SendTime | Self::NoAnswer | Self::BodyTime
+        )
     }
 }
 

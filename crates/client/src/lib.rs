@@ -4,16 +4,23 @@
 //! deliberately does not do: follow redirects, decompress, speak HTTP/2, or carry the traffic of clients (that is
 //! `lockgate-http`).
 //!
-//! Start at [`Client::send`]; [`Client::stream`] is for answers that go on for long, such as watches.
+//! Start at [`Client::send`]; [`Client::stream`] is for answers that go on for long, such as watches, and for those of which
+//! only the status matters. [`Endpoint`] reads addresses of configurations.
+//!
+//! A client belongs to a runtime: its connections live and end there. Each worker has one of its own ([`Client::apart`]), as
+//! has the control runtime.
 
 mod body;
 mod connect;
+mod endpoint;
 mod error;
 mod limits;
 mod pool;
+mod progress;
 mod server;
 
 pub use body::Body;
+pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Failure};
 
 use std::{sync::Arc, time::Duration};
@@ -29,9 +36,9 @@ use lockgate_net::{
     dns::Resolver,
     tls::{ClientTls, TlsError},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::{connect::Connector, pool::Pool, server::Server};
+use crate::{connect::Connector, pool::Pool, progress::Silence, server::Server};
 
 /// Settings of a client. [`Options::new`] has defaults for all of them.
 #[derive(Debug, Clone)]
@@ -44,6 +51,10 @@ pub struct Options {
     pub sni: Option<String>,
     /// Longest for TCP and TLS together. 5 s.
     pub connect_timeout: Duration,
+    /// Longest that the server may take no byte of a request that waits to be sent; `None` for the limit of the call alone. `None`.
+    pub send_timeout: Option<Duration>,
+    /// Longest that no byte of the answer may come; `None` for the limit of the call alone. `None`.
+    pub read_timeout: Option<Duration>,
     /// Longest for a whole call; for [`Client::stream`], until the head of the answer. 15 s.
     pub timeout: Duration,
     /// Largest body of an answer that is read whole. 16 MiB.
@@ -65,6 +76,8 @@ impl Options {
             },
             sni: None,
             connect_timeout: limits::CONNECT,
+            send_timeout: None,
+            read_timeout: None,
             timeout: limits::CALL,
             max_body_bytes: limits::BODY_BYTES,
             idle_per_server: limits::IDLE_PER_SERVER,
@@ -76,15 +89,17 @@ impl Options {
 /// Sends requests. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    connector: Arc<Connector>,
+    pool: Arc<Pool>,
+    times: Times,
+    max_body_bytes: usize,
 }
 
-#[derive(Debug)]
-struct Shared {
-    connector: Connector,
-    pool: Arc<Pool>,
-    timeout: Duration,
-    max_body_bytes: usize,
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    connect: Duration,
+    silence: Silence,
+    call: Duration,
 }
 
 impl Client {
@@ -93,16 +108,52 @@ impl Client {
     /// # Errors
     /// The settings of TLS cannot be used.
     pub fn new(options: Options) -> Result<Self, TlsError> {
-        let (timeout, max_body_bytes) = (options.timeout, options.max_body_bytes);
+        let bounded =
+            |limit: Option<Duration>| limit.unwrap_or(limits::LONGEST).min(limits::LONGEST);
+        let times = Times {
+            connect: bounded(Some(options.connect_timeout)),
+            silence: Silence {
+                send: bounded(options.send_timeout),
+                read: bounded(options.read_timeout),
+            },
+            call: bounded(Some(options.timeout)),
+        };
+        let max_body_bytes = options.max_body_bytes;
         let pool = Pool::new(options.idle_per_server, options.idle_timeout);
         Ok(Self {
-            shared: Arc::new(Shared {
-                connector: Connector::new(options)?,
-                pool: Arc::new(pool),
-                timeout,
-                max_body_bytes,
-            }),
+            connector: Arc::new(Connector::new(options)?),
+            pool: Arc::new(pool),
+            times,
+            max_body_bytes,
         })
+    }
+
+    /// The same client with connections of its own, for another runtime. Settings of TLS, its sessions and the resolver are
+    /// shared: no certificate is read again.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            pool: Arc::new(self.pool.empty()),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, with the same connections, where connecting, each wait to send and each wait for more of the answer may
+    /// take this long: lua-resty-http's `set_timeout`. The whole call ends after four times that, and not before 5 minutes.
+    #[must_use]
+    pub fn within_each(&self, limit: Duration) -> Self {
+        let limit = limit.min(limits::LONGEST);
+        Self {
+            times: Times {
+                connect: limit,
+                silence: Silence {
+                    send: limit,
+                    read: limit,
+                },
+                call: (limit * limits::WAITS).max(limits::CALL_OF_WAITS),
+            },
+            ..self.clone()
+        }
     }
 
     /// Sends a request to the absolute address that it names, and reads the whole answer, whatever its status.
@@ -110,7 +161,7 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
-        self.send_within(request, self.shared.timeout).await
+        self.send_within(request, self.times.call).await
     }
 
     /// Like [`Self::send`], with a time limit of its own: long polls wait longer.
@@ -122,11 +173,9 @@ impl Client {
         request: Request<Bytes>,
         limit: Duration,
     ) -> Result<Response<Bytes>, ClientError> {
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + limit.min(limits::LONGEST);
         let (head, mut body) = self.open(request, deadline).await?.into_parts();
-        let whole = body
-            .read_whole(self.shared.max_body_bytes, deadline)
-            .await?;
+        let whole = body.read_whole(self.max_body_bytes, deadline).await?;
         Ok(Response::from_parts(head, whole))
     }
 
@@ -135,7 +184,7 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub async fn stream(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
-        self.stream_within(request, self.shared.timeout).await
+        self.stream_within(request, self.times.call).await
     }
 
     /// Like [`Self::stream`], with a time limit of its own for the head of the answer.
@@ -147,7 +196,8 @@ impl Client {
         request: Request<Bytes>,
         limit: Duration,
     ) -> Result<Response<Body>, ClientError> {
-        self.open(request, Instant::now() + limit).await
+        let deadline = Instant::now() + limit.min(limits::LONGEST);
+        self.open(request, deadline).await
     }
 
     async fn open(
@@ -170,29 +220,28 @@ impl Client {
             .entry(USER_AGENT)
             .or_insert(HeaderValue::from_static("lockgate"));
         head.uri = origin_form(&head.uri);
+        let times = self.times;
         let is_repeatable = is_idempotent(&head.method);
         let request = Request::from_parts(head, Full::new(body));
 
-        let mut kept = self.shared.pool.take(&server).await;
+        let mut kept = self.pool.take(&server).await;
         loop {
-            let (mut connection, is_kept) = match kept.take() {
-                Some(connection) => (connection, true),
-                None => (
-                    self.shared
-                        .connector
-                        .connect(&server, deadline)
-                        .await
-                        .map_err(|failure| attempted.failed(failure))?,
-                    false,
-                ),
+            let (mut connection, is_kept) = if let Some(connection) = kept.take() {
+                (connection, true)
+            } else {
+                let connected = deadline.min(Instant::now() + times.connect);
+                let connection = self.connector.connect(&server, connected).await;
+                let connection = connection.map_err(|failure| attempted.failed(failure))?;
+                (connection, false)
             };
-            let sending = connection.send(request.clone());
-            match timeout_at(deadline, sending).await {
-                Err(_elapsed) => return Err(attempted.failed(Failure::NoAnswer)),
+            let calling = connection.call(request.clone(), times.silence, deadline);
+            match calling.await {
+                Err(failure) => return Err(attempted.failed(failure)),
                 Ok(Ok(answer)) => {
-                    let pool = self.shared.pool.clone();
-                    return Ok(answer
-                        .map(|incoming| Body::new(incoming, connection, pool, server, attempted)));
+                    let (pool, silence) = (self.pool.clone(), times.silence.read);
+                    return Ok(answer.map(|incoming| {
+                        Body::new(incoming, connection, pool, server, attempted, silence)
+                    }));
                 }
                 // The server closed what was idle, as it may at any time, just when the request was on its way.
                 Ok(Err(ended)) if is_kept && (is_repeatable || ended.is_unsent) => {}

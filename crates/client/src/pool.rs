@@ -33,6 +33,11 @@ impl Pool {
         }
     }
 
+    /// One with the same bounds and no connection.
+    pub(crate) fn empty(&self) -> Self {
+        Self::new(self.per_server, self.idle_timeout)
+    }
+
     /// The connection to a server that was used last, if one is left.
     pub(crate) async fn take(&self, server: &Server) -> Option<Connection> {
         loop {

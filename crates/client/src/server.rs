@@ -12,6 +12,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// With the scheme's port where there is none.
+    pub(crate) fn new(is_tls: bool, host: &str, port: Option<u16>) -> Self {
+        Self {
+            is_tls,
+            host: host.to_ascii_lowercase(),
+            port: port.unwrap_or(default_port(is_tls)),
+        }
+    }
+
     /// The server of an absolute address; `None` for anything else.
     pub(crate) fn of(uri: &Uri) -> Option<Self> {
         let is_tls = match uri.scheme_str()? {
@@ -20,11 +29,7 @@ impl Server {
             _ => return None,
         };
         let host = uri.host().filter(|host| !host.is_empty())?;
-        Some(Self {
-            is_tls,
-            host: host.to_ascii_lowercase(),
-            port: uri.port_u16().unwrap_or(default_port(is_tls)),
-        })
+        Some(Self::new(is_tls, host, uri.port_u16()))
     }
 
     /// The Host header: with the port where it is not the scheme's.

@@ -5,3 +5,5 @@ mod idle;
 mod limits;
 mod peer;
 mod tls;
+mod waits;
+mod workers;
