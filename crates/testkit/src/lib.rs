@@ -2,7 +2,8 @@
 //!
 //! Everything here blocks and runs on plain threads and sockets, so that what stands on the wire is what a test wrote.
 //! Nothing sleeps: a test waits for bytes, for a connection's end or for a log line, each for [`PATIENCE`] at most. No Admin
-//! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`].
+//! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`];
+//! [`Sink`] is what logs are sent to.
 
 mod client;
 pub mod fuzz;
@@ -10,6 +11,7 @@ mod gateway;
 mod message;
 pub mod naive;
 mod origin;
+mod sink;
 mod tls;
 
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ pub use client::Client;
 pub use gateway::{Gateway, Setup};
 pub use message::{Message, Received};
 pub use origin::{Connection, Origin};
+pub use sink::{Reply, Sink};
 pub use tls::Certificate;
 
 /// How long anything is waited for before a test fails.

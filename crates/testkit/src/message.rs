@@ -42,6 +42,16 @@ impl Message {
             .unwrap_or(0)
     }
 
+    /// The method of a request.
+    pub fn method(&self) -> &str {
+        self.start.split(' ').next().unwrap_or_default()
+    }
+
+    /// The target of a request: path and query.
+    pub fn target(&self) -> &str {
+        self.start.split(' ').nth(1).unwrap_or_default()
+    }
+
     /// Value of the first field of this name, in any case.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.all(name).next()
@@ -58,6 +68,15 @@ impl Message {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
     }
 
     fn says(&self, name: &str, token: &str) -> bool {

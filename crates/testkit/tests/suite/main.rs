@@ -1,4 +1,4 @@
-//! The HTTP engine against its naive double, and every fuzz target on its corpus.
+//! The HTTP engine against its naive double, every fuzz target on its corpus, and the sink that logs are sent to.
 
 #![expect(
     clippy::indexing_slicing,
@@ -7,3 +7,4 @@
 
 mod corpus;
 mod properties;
+mod sink;
