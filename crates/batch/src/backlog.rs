@@ -6,14 +6,23 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// How much of one plugin may wait, in all its processors and on the whole node. The reference counts by worker: who means its
-/// `max_pending_entries` multiplies it by the number of workers.
+/// How much of one plugin may wait, in all its processors and on the whole node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Entries that are not yet sent or given up. 8192, the reference's `max_pending_entries`.
     pub entries: usize,
     /// Their bytes, as those who push say. 256 MiB.
     pub bytes: usize,
+}
+
+impl Bounds {
+    /// The reference's `max_pending_entries`, which is by worker, for so many of them.
+    pub fn by_worker(max_pending_entries: usize, workers: usize) -> Self {
+        Self {
+            entries: max_pending_entries.saturating_mul(workers.max(1)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Bounds {
@@ -64,9 +73,16 @@ impl Backlog {
         }
     }
 
+    /// Writes only what differs: it may be called for each entry, by every worker.
     pub(crate) fn bound(&self, bounds: Bounds) {
-        self.max_entries.store(bounds.entries, Relaxed);
-        self.max_bytes.store(bounds.bytes, Relaxed);
+        for (bound, wanted) in [
+            (&self.max_entries, bounds.entries),
+            (&self.max_bytes, bounds.bytes),
+        ] {
+            if bound.load(Relaxed) != wanted {
+                bound.store(wanted, Relaxed);
+            }
+        }
     }
 
     /// Makes room for an entry. The bounds are exact: no number of threads gets beyond them.

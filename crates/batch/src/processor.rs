@@ -11,7 +11,7 @@ use std::{
 use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use crate::{
-    backlog::Backlog,
+    backlog::{Backlog, Bounds},
     buffer::{Buffer, Stage, Then},
     drive::drive,
     lines::LineLimit,
@@ -109,6 +109,12 @@ impl<E: Send + Sync + 'static> Processor<E> {
             }
         }
         true
+    }
+
+    /// Bounds what may wait for the plugin, in all its processors, as [`crate::Processors::bound`] does. Cheap where nothing
+    /// changes: who has the bounds in metadata that come and go says them with each entry.
+    pub fn bound(&self, bounds: Bounds) {
+        self.core.backlog.bound(bounds);
     }
 
     /// Says where the first entry comes from; asked once.

@@ -65,8 +65,12 @@ async fn the_bound_is_that_of_all_processors_of_a_plugin() {
         ..Bounds::default()
     };
     processors.bound("test-logger", bounds);
+    assert_eq!(Bounds::by_worker(5, 2).entries, 10);
+    assert_eq!(Bounds::by_worker(usize::MAX, 2).entries, usize::MAX);
     let (one, _seen) = get(&processors, "a", Settings::named("x"), &[]);
     let (other, _seen) = get(&processors, "b", Settings::named("x"), &[]);
     assert!(one.push(1, 0));
     assert!(!other.push(1, 0));
+    one.bound(Bounds::default());
+    assert!(other.push(1, 0));
 }
