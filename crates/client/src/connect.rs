@@ -18,6 +18,7 @@ use lockgate_net::{
 use rustls::ClientConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::{self, Handle},
     task::AbortHandle,
     time::{Instant, timeout_at},
 };
@@ -96,6 +97,8 @@ pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
     progress: Arc<Progress>,
+    /// The runtime of the driver.
+    pub(crate) runtime: runtime::Id,
 }
 
 /// A connection that ended without an answer.
@@ -124,6 +127,7 @@ impl Connection {
             sender,
             driver: task.abort_handle(),
             progress,
+            runtime: Handle::current().id(),
         })
     }
 

@@ -7,10 +7,11 @@
 //! Start at [`Client::send`]; [`Client::stream`] is for answers that go on for long, such as watches, and for those of which
 //! only the status matters. [`Endpoint`] reads addresses of configurations.
 //!
-//! A client belongs to a runtime: its connections live and end there. Each worker has one of its own ([`Client::apart`]), as
-//! has the control runtime.
+//! A client works from any runtime, with the connections of that runtime. Workers have one each, so that they share no lock:
+//! [`Clients`].
 
 mod body;
+mod clients;
 mod connect;
 mod endpoint;
 mod error;
@@ -20,6 +21,7 @@ mod progress;
 mod server;
 
 pub use body::Body;
+pub use clients::Clients;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Failure};
 
@@ -128,7 +130,7 @@ impl Client {
         })
     }
 
-    /// The same client with connections of its own, for another runtime. Settings of TLS, its sessions and the resolver are
+    /// The same client with a pool of its own. Settings of TLS, its sessions and the resolver are
     /// shared: no certificate is read again.
     #[must_use]
     pub fn apart(&self) -> Self {

@@ -6,17 +6,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    runtime::{self, Handle},
+    time::Instant,
+};
 
 use crate::{connect::Connection, limits, server::Server};
 
-/// Connections that wait for their next request, by server. What is too old or was closed goes when the pool is next used.
+/// Connections that wait for their next request, by the runtime that moves their bytes and by server: one of another runtime
+/// would end with that. What is too old or was closed goes when the pool is next used.
 #[derive(Debug)]
 pub(crate) struct Pool {
     per_server: usize,
     idle_timeout: Duration,
-    idle: Mutex<HashMap<Server, Vec<Idle>>>,
+    idle: Mutex<Kept>,
 }
+
+type Kept = HashMap<(runtime::Id, Server), Vec<Idle>>;
 
 #[derive(Debug)]
 struct Idle {
@@ -38,7 +44,7 @@ impl Pool {
         Self::new(self.per_server, self.idle_timeout)
     }
 
-    /// The connection to a server that was used last, if one is left.
+    /// The connection of this runtime to a server that was used last, if one is left.
     pub(crate) async fn take(&self, server: &Server) -> Option<Connection> {
         loop {
             let mut connection = self.pop(server)?;
@@ -52,7 +58,8 @@ impl Pool {
     fn pop(&self, server: &Server) -> Option<Connection> {
         let mut idle = self.lock();
         self.sweep(&mut idle);
-        idle.get_mut(server)?.pop().map(|found| found.connection)
+        let place = (Handle::current().id(), server.clone());
+        idle.get_mut(&place)?.pop().map(|found| found.connection)
     }
 
     /// Keeps a connection whose answer was read to its end.
@@ -63,21 +70,21 @@ impl Pool {
         if total >= limits::IDLE || connection.is_closed() {
             return;
         }
-        let kept = idle.entry(server).or_default();
+        let kept = idle.entry((connection.runtime, server)).or_default();
         if kept.len() < self.per_server {
             let since = Instant::now();
             kept.push(Idle { connection, since });
         }
     }
 
-    fn sweep(&self, idle: &mut HashMap<Server, Vec<Idle>>) {
+    fn sweep(&self, idle: &mut Kept) {
         idle.retain(|_, kept| {
             kept.retain(|it| !it.connection.is_closed() && it.since.elapsed() < self.idle_timeout);
             !kept.is_empty()
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Server, Vec<Idle>>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

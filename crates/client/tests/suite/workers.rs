@@ -1,6 +1,8 @@
-//! One client, taken to runtimes of one thread.
+//! Clients on several runtimes at once.
 
-use lockgate_client::Client;
+use std::sync::Arc;
+
+use lockgate_client::{Client, Clients};
 use tokio::{runtime::Builder, task::LocalSet};
 
 use crate::peer::{Peer, client, get};
@@ -19,24 +21,25 @@ async fn each_worker_has_connections_of_its_own() {
         }
     })
     .await;
-    let control = client();
+    let clients = Arc::new(Clients::new(client(), 2));
     let url = peer.url("/");
-    assert_eq!(ask(&control, &url).await, "1");
-    for expected in ["2", "3"] {
-        let (client, url) = (control.apart(), url.clone());
-        let worker = tokio::task::spawn_blocking(move || {
+    assert_eq!(ask(clients.control(), &url).await, "1");
+    // Among them a worker of a later generation, and one that there is no room for.
+    for (worker, expected) in [(0, "2"), (1, "3"), (1, "4"), (2, "5")] {
+        let (clients, url) = (clients.clone(), url.clone());
+        let running = tokio::task::spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_all().build();
             let task = async move {
                 let task = tokio::task::spawn_local(async move {
-                    assert_eq!(ask(&client, &url).await, expected);
-                    assert_eq!(ask(&client.clone(), &url).await, expected);
+                    assert_eq!(ask(clients.of(worker), &url).await, expected);
+                    assert_eq!(ask(clients.of(worker), &url).await, expected);
                 });
                 task.await.expect("answers");
             };
             LocalSet::new().block_on(&runtime.expect("a runtime"), task);
         });
-        worker.await.expect("a worker");
+        running.await.expect("a worker");
     }
-    assert_eq!(ask(&control, &url).await, "1");
-    assert_eq!(peer.connections(), 3);
+    assert_eq!(ask(clients.control(), &url).await, "1");
+    assert_eq!(peer.connections(), 5);
 }
