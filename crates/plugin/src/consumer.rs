@@ -12,6 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use foldhash::fast::{FixedState, RandomState};
+use lockgate_schema::is_secret_reference;
 use serde_json::{Map, Value};
 
 use crate::{Compile, ConfigError, PluginSet, limits, node::Part};
@@ -90,8 +91,22 @@ impl CredentialType {
     /// # Errors
     /// It cannot be honoured.
     pub fn compile(&self, config: &Value, cx: &Compile<'_>) -> Result<Secret, ConfigError> {
+        // Else a client that shows the text of the reference would be let in (`create_consume_cache` in `apisix/consumer.lua`).
+        if is_unresolved(config) {
+            return Err(ConfigError::new("a secret that it refers to has no value"));
+        }
         let config = &cx.node.fill(cx.about, Part::Credential, config)?;
         (self.compile)(config, &Compile { config, ..*cx })
+    }
+}
+
+/// Whether a reference to a secret is left in a configuration.
+fn is_unresolved(config: &Value) -> bool {
+    match config {
+        Value::String(text) => is_secret_reference(text),
+        Value::Array(elements) => elements.iter().any(is_unresolved),
+        Value::Object(members) => members.values().any(is_unresolved),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -163,8 +178,22 @@ impl Consumers {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::testing;
+
+    #[test]
+    fn sees_references_that_are_left_anywhere() {
+        for (config, expected) in [
+            (json!({"key": "$env://KEY"}), true),
+            (json!({"key": "$secret://vault/1/jack/key"}), true),
+            (json!({"keys": [1, {"deep": "$ENV://KEY"}]}), true),
+            (json!({"key": "$5", "$env://KEY": null}), false),
+        ] {
+            assert_eq!(is_unresolved(&config), expected, "{config}");
+        }
+    }
 
     #[test]
     fn finds_what_was_put_and_not_what_was_removed() {

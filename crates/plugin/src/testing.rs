@@ -125,6 +125,12 @@ impl Kit {
         Ok(())
     }
 
+    /// Adds a consumer who is found by name alone: the anonymous one of a plugin.
+    pub fn named(&self, consumer: Arc<Consumer>) {
+        let name = consumer.name.as_bytes().into();
+        self.node.consumers("").update([(name, Some(consumer))]);
+    }
+
     fn compile<P: Plugin, R>(&self, config: &Value, with: impl FnOnce(&Compile<'_>) -> R) -> R {
         let parent = Parent {
             key: "routes/1".into(),
