@@ -19,6 +19,32 @@ pub fn first<'a>(text: &'a [u8], name: &[u8]) -> Option<Option<Cow<'a, [u8]>>> {
         .map(|(_, value)| value.map(decode))
 }
 
+/// The values of all arguments of this name, in order: `None` where one has no `=`.
+pub fn all<'t, 'n>(
+    text: &'t [u8],
+    name: &'n [u8],
+) -> impl Iterator<Item = Option<Cow<'t, [u8]>>> + use<'t, 'n> {
+    raw_pairs(text)
+        .filter(move |(raw, _)| is_name(raw, name))
+        .map(|(_, value)| value.map(decode))
+}
+
+/// The text without the arguments of this name. The others stay as they were written.
+pub fn without(text: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    for pair in text.split(|byte| *byte == b'&') {
+        let raw = pair.split(|byte| *byte == b'=').next();
+        if raw.is_some_and(|raw| is_name(raw, name)) {
+            continue;
+        }
+        if !kept.is_empty() {
+            kept.push(b'&');
+        }
+        kept.extend_from_slice(pair);
+    }
+    kept
+}
+
 fn raw_pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     text.split(|byte| *byte == b'&')
         .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
@@ -123,11 +149,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn leaves_out_the_arguments_of_a_name() {
+        for (text, expected) in [
+            ("a=1", ""),
+            ("a", ""),
+            ("b=x+y&a=1&c=%20", "b=x+y&c=%20"),
+            ("a=1&b=2&%61=3&ab=4&A=5", "b=2&ab=4&A=5"),
+            ("b=a", "b=a"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                without(text.as_bytes(), b"a"),
+                expected.as_bytes(),
+                "{text}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn the_first_is_the_first_of_all(text in "[ab=&+%41]{0,24}", name in "[ab A]{0,2}") {
             let all = pairs(text.as_bytes()).find(|(key, _)| **key == *name.as_bytes());
             prop_assert_eq!(first(text.as_bytes(), name.as_bytes()), all.map(|(_, value)| value));
+        }
+
+        #[test]
+        fn what_is_left_out_is_what_has_the_name(text in "[ab=&+%41]{0,24}", name in "[ab A]{1,2}") {
+            let (text, name) = (text.as_bytes(), name.as_bytes());
+            let left = without(text, name);
+            let others: Vec<_> = pairs(text).filter(|(key, _)| **key != *name).collect();
+            prop_assert_eq!(pairs(&left).collect::<Vec<_>>(), others);
+            prop_assert_eq!(all(text, name).count() + pairs(&left).count(), pairs(text).count());
         }
 
         #[test]
