@@ -91,6 +91,17 @@ pub enum BodyError {
 
 /// Sees the body of a response piece by piece, and changes it.
 pub trait BodyFilter {
+    /// All `header_filter` hooks have run, and the head is about to be sent: the last moment to change it. `false` takes the filter
+    /// away.
+    fn begin(&mut self, _ex: &mut Exchange<'_>) -> bool {
+        true
+    }
+
+    /// Whether it sees what all others have made of the body, whatever its plugin's priority: what encodes a body for the client does.
+    fn runs_last(&self) -> bool {
+        false
+    }
+
     /// Takes a piece as it came, and appends to `out` what goes on in its place. The last call has `is_last`, maybe with an empty
     /// piece. It is not made where the response broke off.
     fn filter(&mut self, ex: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>);
@@ -331,7 +342,21 @@ impl<'a> Exchange<'a> {
 
     /// Asks to see the body of the response, and maybe to change it. For `header_filter` hooks.
     pub fn filter_body(&mut self, filter: impl BodyFilter + 'static) {
-        self.host.state_mut().filters.push(Box::new(filter));
+        let filters = &mut self.host.state_mut().filters;
+        let place = if filter.runs_last() {
+            filters.len()
+        } else {
+            let is_before = |other: &Box<dyn BodyFilter>| !other.runs_last();
+            filters.iter().take_while(|other| is_before(other)).count()
+        };
+        filters.insert(place, Box::new(filter));
+    }
+
+    /// Asks the filters of the body whether they stay. Hosts do so once, when all `header_filter` hooks have run.
+    pub fn begin_filters(&mut self) {
+        let mut filters = std::mem::take(&mut self.host.state_mut().filters);
+        filters.retain_mut(|filter| filter.begin(self));
+        self.host.state_mut().filters = filters;
     }
 
     /// Keeps a value from hook to hook of this plugin's, in place of the one kept before.

@@ -246,12 +246,26 @@ impl Tested {
         fields: &[(&str, &str)],
         pieces: &[&str],
     ) -> String {
+        let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+        let body = self.respond_bytes(request, status, fields, &pieces);
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    /// The same of bodies that are no text.
+    pub fn respond_bytes(
+        &self,
+        request: &mut Request,
+        status: u16,
+        fields: &[(&str, &str)],
+        pieces: &[&[u8]],
+    ) -> Vec<u8> {
         request.respond(status, fields);
         self.chain.filter_head(None, &mut Exchange::new(request));
+        Exchange::new(request).begin_filters();
         let mut filters = std::mem::take(&mut request.state.filters);
         let mut body = Vec::new();
         for (place, piece) in pieces.iter().enumerate() {
-            let mut piece = piece.as_bytes().to_vec();
+            let mut piece = piece.to_vec();
             for filter in &mut filters {
                 let mut out = Vec::new();
                 let is_last = place + 1 == pieces.len();
@@ -260,7 +274,7 @@ impl Tested {
             }
             body.extend(piece);
         }
-        String::from_utf8_lossy(&body).into_owned()
+        body
     }
 
     /// Runs the `log` hook.

@@ -92,6 +92,10 @@ pub(crate) fn filter_head(scene: &Scene<'_>, exchange: &mut Exchange) {
             chain.filter_head(beside, &mut lockgate_plugin::Exchange::new(&mut hosted));
         }
     }
+    if !exchange.plugins.filters.is_empty() {
+        let mut hosted = Hosted::new(scene, exchange);
+        lockgate_plugin::Exchange::new(&mut hosted).begin_filters();
+    }
     if exchange.plugins.is_traced {
         report(scene, exchange);
     }
