@@ -11,7 +11,6 @@ mod ip_set;
 mod json_path;
 mod limits;
 mod lookup;
-mod pattern;
 mod template;
 mod variable;
 
@@ -20,6 +19,6 @@ pub use crate::expr::{Expr, ExprError};
 pub use crate::ip_set::{AddressError, IpSet};
 pub use crate::json_path::{JsonPath, JsonPathError};
 pub use crate::lookup::{Lookup, Value};
-pub use crate::pattern::Pattern;
 pub use crate::template::{LogFormatError, Part, Template};
 pub use crate::variable::Variable;
+pub use lockgate_pattern::Pattern;

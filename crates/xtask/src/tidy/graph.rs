@@ -4,8 +4,9 @@ use serde_json::Value;
 
 /// Crates of the workspace by folder, bottom up, and what each may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("schema", &[]),
-    ("expr", &[]),
+    ("pattern", &[]),
+    ("schema", &["pattern"]),
+    ("expr", &["pattern"]),
     ("content", &[]),
     ("declare", &[]),
     ("router", &["expr"]),
@@ -56,7 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "model", "schema", "store", "expr", "content", "keyring", "plugin",
+            "model", "schema", "store", "expr", "content", "keyring", "plugin", "pattern",
         ],
     ),
     (
@@ -107,13 +108,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// What families of plugins may depend on: the plugin API, and what lies below it. Never each other.
 const FAMILY: &[&str] = &[
-    "plugin", "http", "net", "expr", "content", "client", "upstream", "secret", "batch", "redis",
-    "limit", "metrics",
+    "plugin", "http", "net", "expr", "pattern", "content", "client", "upstream", "secret", "batch",
+    "redis", "limit", "metrics",
 ];
 
 /// Crates that must compile without a runtime.
 const PURE: &[&str] = &[
-    "schema", "expr", "content", "router", "model", "keyring", "limit", "declare",
+    "pattern", "schema", "expr", "content", "router", "model", "keyring", "limit", "declare",
 ];
 
 /// Prefix of the names of our crates.

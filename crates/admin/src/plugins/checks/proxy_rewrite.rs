@@ -17,6 +17,7 @@ pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String>
         };
         if !is_secret_reference(pattern) {
             regex::check(pattern)
+                .and_then(|()| regex::check_replacement(replacement))
                 .map_err(|why| format!("invalid regex_uri({pattern}, {replacement}): {why}"))?;
         }
     }

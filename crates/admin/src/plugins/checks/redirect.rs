@@ -12,6 +12,7 @@ pub(super) fn check(scope: &Scope<'_>, config: &mut Value) -> Result<(), String>
         && !is_secret_reference(pattern)
     {
         regex::check(pattern)
+            .and_then(|()| regex::check_replacement(replacement))
             .map_err(|why| format!("invalid regex_uri ({pattern}, {replacement}), err:{why}"))?;
     }
     if read::has(config, &["http_to_https"]) && read::has(config, &["append_query_string"]) {

@@ -1,28 +1,31 @@
-//! Whether a text is a regular expression, in PCRE's words.
+//! Whether a text is a regular expression, or the replacement of one, in PCRE's words.
 
-use lockgate_expr::Pattern;
-
-/// Flags of `ngx.re`.
-const FLAGS: &str = "adijmosuxDJU";
+use lockgate_pattern::{Flags, Pattern, Replacement};
+use lockgate_schema::is_secret_reference;
 
 /// Checks a pattern.
 ///
 /// # Errors
 /// What PCRE says of it, for the mistakes that people make.
 pub(super) fn check(pattern: &str) -> Result<(), String> {
-    if Pattern::compile(pattern, false).is_some() {
+    match Pattern::parse(pattern, Flags::default()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Checks the text that matches are replaced with; a reference to a secret is not known yet.
+///
+/// # Errors
+/// It refers to a group that has no number.
+pub(super) fn check_replacement(text: &str) -> Result<(), String> {
+    if is_secret_reference(text) {
         return Ok(());
     }
-    let (what, place) = diagnose(pattern);
-    let rest = pattern.get(place..).unwrap_or_default();
-    let at = if rest.is_empty() {
-        String::new()
-    } else {
-        format!(" at \"{rest}\"")
-    };
-    Err(format!(
-        "pcre_compile() failed: {what} in \"{pattern}\"{at}"
-    ))
+    match Replacement::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Checks the flags that a pattern is compiled with.
@@ -30,59 +33,10 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
 /// # Errors
 /// One is not known.
 pub(super) fn check_options(options: &str) -> Result<(), String> {
-    match options.chars().find(|flag| !FLAGS.contains(*flag)) {
-        Some(flag) => Err(format!("unknown flag \"{flag}\" (flags \"{options}\")")),
-        None => Ok(()),
+    match Flags::parse(options) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
-}
-
-/// What is wrong with a pattern, and where.
-fn diagnose(pattern: &str) -> (&'static str, usize) {
-    let end = pattern.len();
-    let mut open = 0_usize;
-    let mut is_in_class = false;
-    // Whether there is something that a quantifier can repeat.
-    let mut is_repeatable = false;
-    let mut chars = pattern.char_indices();
-    while let Some((place, char)) = chars.next() {
-        match char {
-            '\\' => {
-                if chars.next().is_none() {
-                    return ("\\ at end of pattern", end);
-                }
-                is_repeatable = true;
-            }
-            ']' if is_in_class => (is_in_class, is_repeatable) = (false, true),
-            _ if is_in_class => {}
-            '[' => is_in_class = true,
-            '(' => (open, is_repeatable) = (open + 1, false),
-            ')' => match open.checked_sub(1) {
-                Some(left) => (open, is_repeatable) = (left, true),
-                None => return ("unmatched parentheses", place),
-            },
-            '|' | '^' => is_repeatable = false,
-            '*' | '+' | '?' if !is_repeatable && !begins_group(pattern, place) => {
-                return ("nothing to repeat", place);
-            }
-            _ => is_repeatable = true,
-        }
-    }
-    if is_in_class {
-        return ("missing terminating ] for character class", end);
-    }
-    if open > 0 {
-        return ("missing )", end);
-    }
-    ("the pattern is not supported", 0)
-}
-
-/// Whether a `?` at this place belongs to a group, as in `(?:`.
-fn begins_group(pattern: &str, place: usize) -> bool {
-    let before = pattern.get(..place).unwrap_or_default();
-    before.ends_with('(')
-        && pattern
-            .get(place..)
-            .is_some_and(|rest| rest.starts_with('?'))
 }
 
 #[cfg(test)]
@@ -110,6 +64,20 @@ mod tests {
         ] {
             let expected = expected.map(|what| format!("pcre_compile() failed: {what}"));
             assert_eq!(check(pattern).err(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_replacements() {
+        for (text, is_right) in [
+            ("/$1_${2}$$", true),
+            ("/$`1", false),
+            ("/$name", false),
+            ("$secret://vault/1/a/b", true),
+        ] {
+            let wrong = "failed to compile the replacement template".to_owned();
+            let expected = (!is_right).then_some(wrong);
+            assert_eq!(check_replacement(text).err(), expected, "{text}");
         }
     }
 

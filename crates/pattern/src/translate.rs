@@ -7,17 +7,22 @@ mod class;
 
 use std::fmt::Write as _;
 
-use crate::limits::{PATTERN_BYTES, PATTERN_NESTING};
+use crate::{
+    Flags,
+    limits::{PATTERN_BYTES, PATTERN_NESTING},
+};
 
 /// A pattern for Rust's engines.
 pub(super) struct Translated {
     pub(super) text: String,
-    /// It has possessive quantifiers, which the linear engine would take for nested ones.
-    pub(super) is_possessive: bool,
+    /// It has possessive quantifiers, which the linear engine would take for nested ones, or is anchored where the search begins.
+    pub(super) needs_backtracking: bool,
+    /// It has a `$` that matches before a final line feed too.
+    pub(super) has_final: bool,
 }
 
-/// Translates a pattern, or nothing where PCRE would refuse it.
-pub(super) fn from_pcre(pattern: &str) -> Option<Translated> {
+/// Translates a pattern, or nothing where PCRE would refuse it. Where `is_exact`, `$` takes no line feed along, which costs a look-ahead.
+pub(super) fn from_pcre(pattern: &str, flags: Flags, is_exact: bool) -> Option<Translated> {
     if pattern.len() > PATTERN_BYTES {
         return None;
     }
@@ -28,13 +33,21 @@ pub(super) fn from_pcre(pattern: &str) -> Option<Translated> {
         },
         out: String::with_capacity(pattern.len() * 2),
         is_possessive: false,
-        is_multi_line: false,
+        flags,
+        final_end: if is_exact { EXACT_FINAL } else { FINAL },
+        has_final: false,
         open_groups: 0,
     };
     translator.pattern()?;
+    let text = translator.out;
     Some(Translated {
-        text: translator.out,
-        is_possessive: translator.is_possessive,
+        text: if flags.is_anchored {
+            format!("\\G(?:{text})")
+        } else {
+            text
+        },
+        needs_backtracking: translator.is_possessive || flags.is_anchored,
+        has_final: translator.has_final,
     })
 }
 
@@ -42,7 +55,10 @@ struct Translator {
     rest: Chars,
     out: String,
     is_possessive: bool,
-    is_multi_line: bool,
+    flags: Flags,
+    /// How `$` is written.
+    final_end: &'static str,
+    has_final: bool,
     open_groups: usize,
 }
 
@@ -92,6 +108,8 @@ impl Chars {
 
 /// `$`: the end, or the place before a final line feed.
 const FINAL: &str = r"(?:\n?\z)";
+/// The same, without taking the line feed along.
+const EXACT_FINAL: &str = r"(?=\n?\z)";
 
 const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Z_a-z";
@@ -107,6 +125,11 @@ impl Translator {
             match c {
                 '*' | '+' | '?' if !is_repeatable => return None,
                 '{' if begins_repetition(self.rest.ahead()) && !is_repeatable => return None,
+                c if self.flags.is_extended && c.is_ascii_whitespace() => continue,
+                '#' if self.flags.is_extended => {
+                    self.rest.take_to('\n');
+                    continue;
+                }
                 '*' | '+' | '?' => self.quantifier(c),
                 '{' if begins_repetition(self.rest.ahead()) => self.quantifier(c),
                 _ => {
@@ -133,9 +156,12 @@ impl Translator {
                 self.out.push(c);
                 return Some(false);
             }
+            '$' if self.flags.is_multi_line => {
+                self.out.push('$');
+                return Some(false);
+            }
             '$' => {
-                self.out
-                    .push_str(if self.is_multi_line { "$" } else { FINAL });
+                self.end();
                 return Some(false);
             }
             '.' => self.out.push('.'),
@@ -180,7 +206,7 @@ impl Translator {
         }
         // `(?P<name>…)` has no flags.
         let switched_on = mark.split('-').next().unwrap_or_default();
-        self.is_multi_line |= switched_on.contains('m') && !switched_on.starts_with('P');
+        self.flags.is_multi_line |= switched_on.contains('m') && !switched_on.starts_with('P');
         self.out.push_str(&mark);
         while let Some(c) = self
             .rest
@@ -209,7 +235,7 @@ impl Translator {
                 return Some(false);
             }
             'Z' => {
-                self.out.push_str(FINAL);
+                self.end();
                 return Some(false);
             }
             // Two digits are a back-reference only to the tenth group and later ones, which nobody counts to.
@@ -301,6 +327,12 @@ impl Translator {
             code = code * 8 + digit.to_digit(8)?;
         }
         u8::try_from(code).ok().map(char::from)
+    }
+
+    /// Writes `$` outside of multi-line mode.
+    fn end(&mut self) {
+        self.out.push_str(self.final_end);
+        self.has_final = true;
     }
 
     fn literal(&mut self, c: char) {
