@@ -65,7 +65,7 @@ impl Value<'_> {
     }
 
     /// The number this value is or spells, as Lua's `tonumber`.
-    pub(crate) fn to_number(&self) -> Option<f64> {
+    pub fn to_number(&self) -> Option<f64> {
         match self {
             Self::Text(text) => parse_number(text),
             Self::Number(number) => Some(*number),

@@ -6,7 +6,7 @@ use lockgate_expr::{Lookup, Template, Value, Variable};
 use lockgate_http::{headers::Headers, request::RequestHead, response::ResponseHead};
 use lockgate_upstream::Upstream;
 
-use crate::{Consumer, LocalFuture, State};
+use crate::{Consumer, LocalFuture, RateLimiting, State};
 
 /// Who keeps a request on its way; implemented by the data plane, and by [`testing`](crate::testing).
 ///
@@ -376,6 +376,11 @@ impl<'a> Exchange<'a> {
             .find_map(|(_, value)| value.downcast_mut())
     }
 
+    /// What limiting plugins found, to say what this one finds.
+    pub fn rate_limiting(&mut self) -> &mut RateLimiting {
+        &mut self.host.state_mut().rate_limiting
+    }
+
     /// What plugins have said about the request.
     pub fn state(&self) -> &State {
         self.host.state()
@@ -412,6 +417,7 @@ impl State {
             Variable::ConsumerGroupId => {
                 Some(self.consumer.as_ref()?.group_id.as_ref()?.as_bytes())
             }
+            Variable::RateLimitingInfo => self.rate_limiting.text(),
             _ => None,
         }
     }

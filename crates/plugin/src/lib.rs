@@ -21,6 +21,7 @@ mod limits;
 mod metadata;
 mod node;
 mod plugin;
+mod rate_limiting;
 mod reply;
 mod state;
 pub mod testing;
@@ -38,6 +39,7 @@ pub use instance::{Instance, PluginSet, Slot};
 pub use metadata::{Metadata, MetadataHandle, MetadataType};
 pub use node::{Node, NodeOptions};
 pub use plugin::{About, Descriptor, Kind, Plugin};
+pub use rate_limiting::RateLimiting;
 pub use reply::{Body, Flow, Reply};
 pub use state::{Outgoing, State};
 

@@ -7,7 +7,7 @@ use lockgate_http::headers::Headers;
 use lockgate_upstream::Upstream;
 use smallvec::SmallVec;
 
-use crate::{BodyFilter, Consumer};
+use crate::{BodyFilter, Consumer, RateLimiting};
 
 /// What plugins have said about one request; part of the exchange, and emptied with it.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub struct State {
     pub filters: Vec<Box<dyn BodyFilter>>,
     /// Variables that plugins have set.
     pub variables: Vec<(Variable, Vec<u8>)>,
+    /// What limiting plugins found.
+    pub rate_limiting: RateLimiting,
     /// Whether hooks that run are noted.
     pub is_traced: bool,
     /// The hooks that ran, with their phases.
@@ -70,6 +72,7 @@ impl State {
         self.fields.clear();
         self.filters.clear();
         self.variables.clear();
+        self.rate_limiting.clear();
         self.is_traced = false;
         self.trace.clear();
         self.verdicts.clear();
