@@ -2,7 +2,10 @@
 //!
 //! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known.
 
+pub mod limit_count;
+mod limiting;
+
 use lockgate_plugin::Descriptor;
 
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[];
+pub const ALL: &[Descriptor] = &[Descriptor::of::<limit_count::LimitCount>()];

@@ -1,0 +1,170 @@
+//! `limit-count`: so many requests in a window of time.
+//!
+//! Runs in `access`. Requests are counted for the whole node by `lockgate-limit`, or in Redis for several nodes; with the first, the
+//! hook is plain and allocates nothing but the values of three fields. Each configuration counts apart, also where two objects have
+//! the same, unless they name a `group`. What is different from the reference is listed in `README.md`.
+//!
+//! Read next: `config.rs`, then `rule.rs` for what applies to a request.
+
+mod config;
+mod headers;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use lockgate_limit::{Decision, FixedWindow, Key, Quota, SlidingWindow, Tables};
+use lockgate_plugin::{
+    About, Access, Compile, ConfigError, Exchange, Flow, Hooks, MetadataHandle, MetadataType,
+    Plugin,
+};
+
+pub use config::Config;
+pub use headers::Names;
+
+use crate::limiting::{Refusal, Scope};
+use config::{Policy, WindowType};
+use rule::{Applied, Rule, Rules};
+
+/// The reference's dictionary of counters.
+const TABLE: &str = "plugin-limit-count";
+
+/// The plugin, configured.
+#[derive(Debug)]
+pub struct LimitCount {
+    rules: Rules,
+    counters: Counters,
+    scope: Scope,
+    refusal: Refusal,
+    /// `allow_degradation`
+    lets_pass_uncounted: bool,
+    /// `show_limit_quota_header`
+    shows_quota: bool,
+    names: MetadataHandle<Names>,
+}
+
+/// Counters of this node.
+#[derive(Debug)]
+enum Counters {
+    Fixed(Arc<FixedWindow>),
+    Sliding(Arc<SlidingWindow>),
+}
+
+impl Counters {
+    #[inline]
+    fn count(&self, key: Key, quota: Quota, now_ms: u64) -> Decision {
+        match self {
+            Self::Fixed(windows) => windows.incoming(key, 1, quota, now_ms),
+            Self::Sliding(windows) => windows.incoming(key, 1, quota, now_ms),
+        }
+    }
+}
+
+impl Plugin for LimitCount {
+    const ABOUT: About = About::new("limit-count", 1002, include_str!("schema.json"));
+    const METADATA: Option<MetadataType> = Some(MetadataType::of::<Names>());
+    type Config = Config;
+
+    fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
+        config.check()?;
+        if config.policy != Policy::Local {
+            return Err(ConfigError::new("counting in Redis is not built in"));
+        }
+        let tables = cx.node.shared(|_| Tables::default());
+        Ok(Self {
+            counters: match config.window_type {
+                WindowType::Fixed => Counters::Fixed(tables.fixed_window(TABLE)),
+                WindowType::Sliding => Counters::Sliding(tables.sliding_window(TABLE)),
+            },
+            scope: match &config.group {
+                Some(group) => Scope::group(group, &tables),
+                None => Scope::object(cx, config.part.as_ref(), &tables),
+            },
+            lets_pass_uncounted: config.allow_degradation,
+            shows_quota: config.show_limit_quota_header,
+            names: cx.metadata(),
+            refusal: Refusal::new(config.rejected_code, config.rejected_msg.clone()),
+            rules: Rules::new(config)?,
+        })
+    }
+
+    fn hooks(self: Arc<Self>, on: &mut Hooks) {
+        on.access(self);
+    }
+}
+
+impl Access for LimitCount {
+    fn access(&self, ex: &mut Exchange<'_>) -> Flow {
+        let applied = match self.rules.apply(ex) {
+            Ok(applied) => applied,
+            Err(error) => return self.without_rules(&error),
+        };
+        let now_ms = u64::try_from(ex.now().as_millis()).unwrap_or(u64::MAX);
+        for Applied { rule, quota, value } in applied {
+            let key = self.key(rule, value.as_deref(), ex);
+            let decision = self.counters.count(self.scope.hash(&key), quota, now_ms);
+            ex.rate_limiting().key = key;
+            if let Some(flow) = self.tell(rule, quota, decision, ex) {
+                return flow;
+            }
+        }
+        Flow::Next
+    }
+}
+
+impl LimitCount {
+    /// What the request is counted under.
+    #[inline]
+    fn key(&self, rule: &Rule, value: Option<&[u8]>, ex: &mut Exchange<'_>) -> Vec<u8> {
+        match value {
+            Some(value) => self
+                .scope
+                .key_with(ex, |_, key| key.extend_from_slice(value)),
+            None => self.scope.key(&rule.key, ex),
+        }
+    }
+
+    /// Tells the client and logs what was decided; the answer, if the request is refused.
+    #[inline]
+    fn tell(
+        &self,
+        rule: &Rule,
+        quota: Quota,
+        decision: Decision,
+        ex: &mut Exchange<'_>,
+    ) -> Option<Flow> {
+        let limit = quota.limit.get();
+        let Decision {
+            is_allowed,
+            remaining,
+            reset_s,
+        } = decision;
+        let remaining = if is_allowed { remaining } else { 0 };
+        let reset_cs = (reset_s * 100.0).floor() as u64;
+        ex.rate_limiting().say(limit, remaining, reset_cs / 100);
+        if self.shows_quota {
+            let headers = ex.response_headers();
+            self.names.with(|names| match (names, &rule.prefix) {
+                (None, _) => rule.names.set(headers, limit, remaining, reset_cs),
+                (Some(names), None) => names.set(headers, limit, remaining, reset_cs),
+                (Some(names), Some(prefix)) => {
+                    names
+                        .prefixed(prefix)
+                        .set(headers, limit, remaining, reset_cs);
+                }
+            });
+        }
+        (!is_allowed).then(|| self.refusal.flow())
+    }
+
+    /// What becomes of a request that cannot be counted, because no rule applies or a limit is none.
+    fn without_rules(&self, error: &str) -> Flow {
+        tracing::error!("failed to get rate limit rules: {error}");
+        if self.lets_pass_uncounted {
+            Flow::Next
+        } else {
+            Flow::page(500)
+        }
+    }
+}
