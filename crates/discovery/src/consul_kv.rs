@@ -13,10 +13,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lockgate_model::{boot::discovery as config, resource::Node};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, StartError,
+    Options, Registry, StartError, Tasks,
     board::{Board, Services},
     consul::{
         default_service,
@@ -31,7 +30,7 @@ use crate::{
 pub(crate) fn start(
     config: &config::ConsulKv,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "consul_kv",
@@ -61,7 +60,7 @@ pub(crate) fn start(
             reader: reader.clone(),
             dump: dump.clone(),
         };
-        tasks.spawn(follower.run());
+        tasks.add(follower.run());
     }
     Ok(Registry {
         board,

@@ -14,7 +14,8 @@ use lockgate_net::dns::records::{Found, Records, RecordsError, RecordsOptions};
 use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, StartError, board::Board, limits, name_servers, pace::Pace, shown::Show,
+    Options, Registry, StartError, Tasks, board::Board, limits, name_servers, pace::Pace,
+    shown::Show,
 };
 
 /// The order of the reference.
@@ -23,7 +24,7 @@ const ORDER: [Order; 5] = [Order::Last, Order::Srv, Order::A, Order::Aaaa, Order
 pub(crate) fn start(
     config: &config::Dns,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "dns",
@@ -47,7 +48,7 @@ pub(crate) fn start(
         order: order.collect(),
     };
     let board = Arc::new(Board::new(1, None));
-    tasks.spawn(follow_all(board.clone(), Arc::new(asking)));
+    tasks.add(follow_all(board.clone(), Arc::new(asking)));
     Ok(Registry {
         board,
         key: |service| service.name.clone(),

@@ -8,10 +8,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use lockgate_model::{boot::discovery as config, resource::Node};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, StartError,
+    Options, Registry, StartError, Tasks,
     board::{Board, Services},
     http::{AskError, Http, Times},
     pace::below,
@@ -24,7 +23,7 @@ const WEIGHT: i64 = 100;
 pub(crate) fn start(
     config: &config::Eureka,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "eureka",
@@ -60,7 +59,7 @@ pub(crate) fn start(
         weight: config.weight.unwrap_or(WEIGHT),
         interval: Duration::from_secs(config.fetch_interval),
     };
-    tasks.spawn(fetching.run());
+    tasks.add(fetching.run());
     Ok(Registry {
         board,
         key: |service| service.name.clone(),

@@ -26,6 +26,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -96,6 +97,16 @@ struct Registry {
     shown: shown::Show,
 }
 
+/// What follows the registries, before it begins to.
+#[derive(Default)]
+struct Tasks(Vec<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Tasks {
+    fn add(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(Box::pin(task));
+    }
+}
+
 impl std::fmt::Debug for Discovery {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_list()
@@ -105,40 +116,71 @@ impl std::fmt::Debug for Discovery {
 }
 
 impl Discovery {
+    /// Whether [`Discovery::start`] would start; asks nobody for anything.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(config: &config::Discovery, options: &Options<'_>) -> Result<(), StartError> {
+        Self::prepare(config, options, &mut Tasks::default()).map(drop)
+    }
+
     /// Begins to follow the configured registries. Must run within a tokio runtime that lives as long as this.
     ///
     /// # Errors
     /// Options of a registry are wrong; whether it can be reached does not matter.
     pub fn start(config: &config::Discovery, options: &Options<'_>) -> Result<Self, StartError> {
-        let mut tasks = JoinSet::new();
-        let mut registries = BTreeMap::new();
-        if let Some(dns) = &config.dns {
-            registries.insert("dns", dns::start(dns, options, &mut tasks)?);
-        }
-        if let Some(consul) = &config.consul {
-            registries.insert("consul", consul::start(consul, options, &mut tasks)?);
-        }
-        if let Some(consul_kv) = &config.consul_kv {
-            let registry = consul_kv::start(consul_kv, options, &mut tasks)?;
-            registries.insert("consul_kv", registry);
-        }
-        if let Some(eureka) = &config.eureka {
-            registries.insert("eureka", eureka::start(eureka, options, &mut tasks)?);
-        }
-        if let Some(nacos) = &config.nacos {
-            registries.insert("nacos", nacos::start(nacos, options, &mut tasks)?);
-        }
-        if let Some(kubernetes) = &config.kubernetes {
-            let registry = kubernetes::start(kubernetes, options, &mut tasks)?;
-            registries.insert("kubernetes", registry);
-        }
+        let mut tasks = Tasks::default();
+        let registries = Self::prepare(config, options, &mut tasks)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 registries,
                 written: config.written.clone(),
-                _tasks: Mutex::new(tasks),
+                _tasks: Mutex::new(tasks.0.into_iter().collect()),
             }),
         })
+    }
+
+    fn prepare(
+        config: &config::Discovery,
+        options: &Options<'_>,
+        tasks: &mut Tasks,
+    ) -> Result<BTreeMap<&'static str, Registry>, StartError> {
+        let mut registries = BTreeMap::new();
+        if let Some(dns) = &config.dns {
+            registries.insert("dns", dns::start(dns, options, tasks)?);
+        }
+        if let Some(consul) = &config.consul {
+            registries.insert("consul", consul::start(consul, options, tasks)?);
+        }
+        if let Some(consul_kv) = &config.consul_kv {
+            let registry = consul_kv::start(consul_kv, options, tasks)?;
+            registries.insert("consul_kv", registry);
+        }
+        if let Some(eureka) = &config.eureka {
+            registries.insert("eureka", eureka::start(eureka, options, tasks)?);
+        }
+        if let Some(nacos) = &config.nacos {
+            registries.insert("nacos", nacos::start(nacos, options, tasks)?);
+        }
+        if let Some(kubernetes) = &config.kubernetes {
+            let registry = kubernetes::start(kubernetes, options, tasks)?;
+            registries.insert("kubernetes", registry);
+        }
+        Ok(registries)
+    }
+
+    /// Whether requests can be served as far as registries go: one of Kubernetes has to have been read once, as in the
+    /// reference (`check_discovery_ready` in its `discovery/kubernetes/init.lua`).
+    ///
+    /// # Errors
+    /// What is missing, in the words of the reference.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        let mut registries = self.shared.registries.values();
+        if registries.all(|registry| registry.shown.is_ready()) {
+            Ok(())
+        } else {
+            Err("kubernetes discovery not ready")
+        }
     }
 
     /// The nodes of a service; `None` where no registry of this kind is configured.

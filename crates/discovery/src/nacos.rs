@@ -14,10 +14,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lockgate_model::{boot::discovery as config, resource::Node};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, Service, StartError,
+    Options, Registry, Service, StartError, Tasks,
     board::{Board, Nodes},
     eureka::without_user,
     http::{AskError, Http, Times, value},
@@ -35,7 +34,7 @@ const GRPC: &str = "#grpc";
 pub(crate) fn start(
     config: &config::Nacos,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "nacos",
@@ -71,7 +70,7 @@ pub(crate) fn start(
         key,
         interval: Duration::from_secs(config.fetch_interval),
     };
-    tasks.spawn(fetching.run());
+    tasks.add(fetching.run());
     Ok(Registry {
         board,
         key: Wanted::key,

@@ -36,6 +36,14 @@ pub(crate) enum Show {
 }
 
 impl Show {
+    /// Whether what has to be read before requests are served was read.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Clusters(clusters) => clusters.iter().all(|cluster| cluster.is_listed()),
+            Self::Nothing | Self::Services | Self::Nacos | Self::WithFile(_) => true,
+        }
+    }
+
     pub(crate) fn answer(&self, board: &Board, written: &Value, what: &str) -> Option<Shown> {
         match (self, what) {
             (Self::Services | Self::WithFile(_), "dump") => {

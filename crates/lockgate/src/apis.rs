@@ -46,7 +46,7 @@ impl Apis {
         control_plane: &mut ControlPlane,
     ) {
         let plugins = told.plugins.clone();
-        let opened = told.opened.clone();
+        let (opened, discovery) = (told.opened.clone(), told.discovery.clone());
         if let Some(listener) = self.admin {
             // Which plugins are on is for the plugins to say: their lists can be read again.
             let environment = Environment {
@@ -102,7 +102,8 @@ impl Apis {
         }
         if let Some(listener) = self.status {
             let server = version::server(configuration.boot.config.apisix.enable_server_tokens);
-            let status = Arc::new(StatusApi::new(&server, readiness(opened, told.serving)));
+            let readiness = readiness(opened, told.serving, discovery);
+            let status = Arc::new(StatusApi::new(&server, readiness));
             control_plane.serve(
                 "the status API",
                 status.serve(listener, control_plane.stopped()),
@@ -159,16 +160,17 @@ fn read_again(file: &Path) -> anyhow::Result<Boot> {
     Ok(Boot::read(Some(read), &|name| std::env::var(name).ok())?)
 }
 
-/// There is a configuration, and every worker serves by it.
-fn readiness(opened: Opened, serving: Serving) -> Readiness {
+/// There is a configuration, every worker serves by it, and registries that are read as a whole have been read.
+fn readiness(opened: Opened, serving: Serving, discovery: Discovery) -> Readiness {
     Arc::new(move || {
         let missing = if opened.is_filled() {
             serving.missing()
         } else {
             Some(0)
         };
-        missing.map_or(Ok(()), |id| {
-            Err(format!("worker id: {id} has not received configuration"))
-        })
+        if let Some(id) = missing {
+            return Err(format!("worker id: {id} has not received configuration"));
+        }
+        discovery.ready().map_err(str::to_owned)
     })
 }

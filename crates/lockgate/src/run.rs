@@ -17,6 +17,7 @@ use crate::{
     logs::Logs,
     process::{self, PidFile},
     signals::{Request, Signals},
+    wiring,
 };
 
 /// Threads for everything that is not traffic: both APIs, the watch, compiling, name resolution.
@@ -28,14 +29,21 @@ const RETIRED_LIMIT: usize = 8;
 
 /// `test`: says whether the gateway would start.
 pub(crate) fn test(flags: &Flags) -> anyhow::Result<String> {
-    let configuration = Configuration::read(flags).context("configuration test failed")?;
-    config_file::check(&configuration).context("configuration test failed")?;
+    let configuration = read_checked(flags).context("configuration test failed")?;
     let mut text = warnings(&configuration);
     text.push_str(
         "configuration test is successful
 ",
     );
     Ok(text)
+}
+
+/// Reads the configuration, and checks what a start in this environment would meet.
+fn read_checked(flags: &Flags) -> anyhow::Result<Configuration> {
+    let configuration = Configuration::read(flags)?;
+    config_file::check(&configuration)?;
+    wiring::check_discovery(&configuration)?;
+    Ok(configuration)
 }
 
 /// The options of a configuration that need a look, one a line.

@@ -231,15 +231,27 @@ pub(crate) fn discovery(
     {
         return Ok(discovery.clone());
     }
+    Discovery::start(config, &registries(configuration))
+}
+
+/// Whether the registries could be followed.
+pub(crate) fn check_discovery(configuration: &Configuration) -> Result<(), StartError> {
+    Discovery::check(
+        &configuration.boot.config.discovery,
+        &registries(configuration),
+    )
+}
+
+/// What registries are reached with.
+fn registries(configuration: &Configuration) -> lockgate_discovery::Options<'static> {
     let dns = dns(configuration);
-    let options = lockgate_discovery::Options {
+    lockgate_discovery::Options {
         uses_ipv6: dns.uses_ipv6,
         uses_search: dns.uses_search,
         resolver: Resolver::new(dns),
         trusted: configuration.trusted(),
         environment: &|name| std::env::var(name).ok(),
-    };
-    Discovery::start(config, &options)
+    }
 }
 
 /// What name resolution is told.

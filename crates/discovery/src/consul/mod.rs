@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, StartError,
+    Options, Registry, StartError, Tasks,
     board::{Board, Nodes, Services},
     http::{AskError, segment},
     limits,
@@ -40,7 +40,7 @@ const ITSELF: &str = "consul";
 pub(crate) fn start(
     config: &config::Consul,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "consul",
@@ -73,7 +73,7 @@ pub(crate) fn start(
             dump: dump.clone(),
             silent: silent.clone(),
         };
-        tasks.spawn(follower.run());
+        tasks.add(follower.run());
     }
     Ok(Registry {
         board,

@@ -10,7 +10,10 @@ mod objects;
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,10 +21,9 @@ use lockgate_model::boot::discovery::{self as config, NamespaceSelector};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::{
-    Options, Registry, StartError,
+    Options, Registry, StartError, Tasks,
     board::{Board, Services},
     http::{AskError, value},
     limits, lock,
@@ -37,7 +39,7 @@ const POD_ROOTS: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 pub(crate) fn start(
     config: &config::Kubernetes,
     options: &Options<'_>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Registry, StartError> {
     let wrong = |message: String| StartError {
         kind: "kubernetes",
@@ -57,9 +59,10 @@ pub(crate) fn start(
         let cluster = Arc::new(Cluster {
             id: config.id.clone(),
             objects: Mutex::default(),
+            is_listed: AtomicBool::new(false),
         });
         let informer = Informer::new(config, options, source, &board, &cluster);
-        tasks.spawn(informer.map_err(wrong)?.run());
+        tasks.add(informer.map_err(wrong)?.run());
         shown.push(cluster);
     }
     Ok(Registry {
@@ -75,9 +78,16 @@ pub(crate) struct Cluster {
     /// Empty for the only one.
     id: String,
     objects: Mutex<Objects>,
+    /// All of it has been read, at some time.
+    is_listed: AtomicBool,
 }
 
 impl Cluster {
+    /// Whether all of it has been read, at some time.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.is_listed.load(Ordering::Acquire)
+    }
+
     /// Its endpoints as the reference shows them; nothing for a cluster without any.
     pub(crate) fn shown(&self) -> Option<Value> {
         let endpoints = lock(&self.objects).shown();
@@ -309,6 +319,7 @@ impl Informer {
         }
         *lock(&self.cluster.objects) = all;
         self.board.replace(self.source, services);
+        self.cluster.is_listed.store(true, Ordering::Release);
         Ok(version)
     }
 

@@ -194,6 +194,38 @@ async fn the_endpoints_stay_while_the_cluster_is_away() {
 }
 
 #[tokio::test]
+async fn is_ready_when_every_cluster_was_read_once() {
+    let cluster = Cluster::listing(&[list("10", &[endpoints("a", "1", &["10.0.0.1"])])]);
+    let web = cluster.serve().await;
+    let locked = Cluster {
+        token: "another",
+        ..cluster.clone()
+    };
+    let locked = locked.serve().await;
+    let clusters = [("one", &web), ("two", &locked)].map(|(id, web)| {
+        let options = options(web, "");
+        format!("- id: {id}\n  {}", options.trim().replace('\n', "\n  "))
+    });
+    let discovery = start(&format!(
+        "kubernetes:\n  {}",
+        clusters.join("\n").replace('\n', "\n  ")
+    ));
+    let mut a = Watched::of(&discovery, "kubernetes", "one/default/a:http");
+    a.becomes(&["10.0.0.1:8080 50"]).await;
+    Watched::of(&discovery, "kubernetes", "two/default/a:http")
+        .settled()
+        .await;
+    assert_eq!(discovery.ready(), Err("kubernetes discovery not ready"));
+
+    let discovery = one(&web, "");
+    let mut a = Watched::of(&discovery, "kubernetes", "default/a:http");
+    a.becomes(&["10.0.0.1:8080 50"]).await;
+    assert_eq!(discovery.ready(), Ok(()));
+    web.stop().await;
+    assert_eq!(discovery.ready(), Ok(()), "what it said stays");
+}
+
+#[tokio::test]
 async fn reads_slices_of_several_clusters_and_selects() {
     let slice = |name: &str, namespace: &str, endpoints: &Value| {
         json!({

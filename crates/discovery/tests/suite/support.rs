@@ -39,7 +39,10 @@ pub(crate) fn started(
         uses_search: false,
         environment,
     };
-    Discovery::start(&boot.config.discovery, &options)
+    let started = Discovery::start(&boot.config.discovery, &options);
+    let checked = Discovery::check(&boot.config.discovery, &options);
+    assert_eq!(checked.as_ref().err(), started.as_ref().err());
+    started
 }
 
 pub(crate) fn service(name: &str) -> Service {

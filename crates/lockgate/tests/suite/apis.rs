@@ -1,10 +1,19 @@
 //! What a file makes of the APIs: roles, the status API, HTTPS, the lists of plugins, the name of the instance.
 
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use crate::{
+    discovery::serve,
     gateway::{Gateway, KEY, config},
-    support::{Process, exchange, free_ports, get, lockgate, write},
+    support::{PATIENCE, Process, exchange, free_ports, get, lockgate, write},
 };
 
 /// Starts a process with what `file` makes of these ports.
@@ -68,7 +77,48 @@ fn a_gateway_without_a_configuration_is_not_ready() {
         ),
     );
     assert!(pushed.starts_with("HTTP/1.1 202 "), "{pushed}");
-    assert!(get(status, "/status/ready").starts_with("HTTP/1.1 200 "));
+    becomes_ready(status);
+}
+
+/// Waits until the workers have what was pushed or read.
+fn becomes_ready(status: SocketAddr) {
+    let began = Instant::now();
+    while !get(status, "/status/ready").starts_with("HTTP/1.1 200 ") {
+        assert!(began.elapsed() < PATIENCE, "it is never ready");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_gateway_is_ready_when_it_has_read_its_cluster() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let is_up_there = is_up.clone();
+    let cluster = serve(move || {
+        let list =
+            r#"{"kind": "EndpointsList", "metadata": {"resourceVersion": "1"}, "items": []}"#;
+        let answer = if is_up_there.load(Ordering::Relaxed) {
+            list
+        } else {
+            ""
+        };
+        answer.to_owned()
+    });
+    let port = cluster.port();
+    let (_process, _prefix, [_, _, _, status]) = start(|[proxy, admin, control, status]| {
+        let file = config([proxy, admin, control], KEY, "").replace(
+            "apisix:\n",
+            &format!("apisix:\n  status: {{port: {status}}}\n"),
+        );
+        format!(
+            "{file}discovery: {{kubernetes: {{service: {{schema: http, host: 127.0.0.1, port: '{port}'}}, client: {{token: t}}}}}}\n"
+        )
+    });
+    let answer = get(status, "/status/ready");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let expected = r#"{"status":"error","error":"kubernetes discovery not ready"}"#;
+    assert!(answer.ends_with(expected), "{answer}");
+    is_up.store(true, Ordering::Relaxed);
+    becomes_ready(status);
 }
 
 #[test]

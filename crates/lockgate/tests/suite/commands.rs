@@ -67,6 +67,18 @@ fn tests_a_configuration_without_starting() {
         path.display()
     );
     assert_eq!(text(&output.stderr), expected);
+
+    let file = "deployment: {role_traditional: {config_provider: embedded}}\ndiscovery: {consul: {servers: ['ftp://a']}}\n";
+    write(prefix.path(), "conf/config.yaml", file);
+    let output = test();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("lockgate: configuration test failed: discovery.consul: ")
+            && said.contains("only support consul http schema address"),
+        "{said}"
+    );
     assert!(
         !prefix.path().join("logs").exists(),
         "a test leaves nothing behind"

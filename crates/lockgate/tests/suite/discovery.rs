@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A server that answers every request on a connection of its own with what `answer` gives at the time.
-fn serve(answer: impl Fn() -> String + Send + 'static) -> SocketAddr {
+pub(crate) fn serve(answer: impl Fn() -> String + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
