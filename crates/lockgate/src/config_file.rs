@@ -20,12 +20,18 @@ pub(crate) fn place(configuration: &Configuration) -> Option<(PathBuf, Format)> 
         Provider::Json => (Format::Json, "json"),
         _ => return None,
     };
-    let profile = environment("APISIX_PROFILE").filter(|profile| !profile.is_empty());
-    let name = match profile {
-        Some(profile) => format!("conf/apisix-{profile}.{suffix}"),
-        None => format!("conf/apisix.{suffix}"),
-    };
-    Some((configuration.below_prefix(name), format))
+    Some((
+        configuration.below_prefix(profiled("apisix", suffix)),
+        format,
+    ))
+}
+
+/// A file below the prefix whose name depends on the profile (`apisix/core/profile.lua`).
+pub(crate) fn profiled(name: &str, suffix: &str) -> String {
+    match environment("APISIX_PROFILE").filter(|profile| !profile.is_empty()) {
+        Some(profile) => format!("conf/{name}-{profile}.{suffix}"),
+        None => format!("conf/{name}.{suffix}"),
+    }
 }
 
 /// Checks before a start that the file can be read, as `apisix start` does. One that is not there, or is still being written, may come

@@ -16,6 +16,7 @@ use crate::{
     apis::{self, Apis, Told},
     configuration::Configuration,
     control_plane::ControlPlane,
+    debug_file::DebugFile,
     instance, listeners,
     store::{self, Identity, Opened},
     wiring,
@@ -74,7 +75,9 @@ impl Generation {
             status: listeners::bind(&mut sockets, bound.status, "apisix.status")?,
         };
         let proxied = listeners::reachable(&bound.proxy_protocol);
-        let options = wiring::proxy(&configuration, listeners::reachable(&bound.http), proxied);
+        let debug = DebugFile::open(&configuration);
+        let http = listeners::reachable(&bound.http);
+        let options = wiring::proxy(&configuration, http, proxied, debug.mode());
         let workers = Workers::bind(options, &mut sockets)
             .map_err(|error| listeners::explain_start(error, bound))?;
 
@@ -128,6 +131,8 @@ impl Generation {
             plugins,
         };
         apis.serve(&configuration, told, &mut control_plane);
+        let stopped = control_plane.stopped();
+        control_plane.serve("the file of the debug mode", debug.follow(stopped));
         control_plane.watch(watcher);
         Ok(Self {
             configuration,

@@ -10,6 +10,7 @@ mod commands;
 mod config_file;
 mod configuration;
 mod control_plane;
+mod debug_file;
 mod detach;
 mod echo;
 mod generation;

@@ -13,7 +13,7 @@ use lockgate_model::boot::{
 };
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_plugin::NodeOptions;
-use lockgate_proxy::{LogOptions, Options};
+use lockgate_proxy::{DebugMode, LogOptions, Options};
 use lockgate_router::Mode;
 use lockgate_secret::{Known, Secrets};
 use lockgate_snapshot::{Settings, Status};
@@ -27,6 +27,7 @@ pub(crate) fn proxy(
     configuration: &Configuration,
     listen: Vec<SocketAddr>,
     proxied: Vec<SocketAddr>,
+    debug: DebugMode,
 ) -> Options {
     let (apisix, nginx) = (
         &configuration.boot.config.apisix,
@@ -42,6 +43,7 @@ pub(crate) fn proxy(
         server: version::server(apisix.enable_server_tokens),
         show_upstream_status: apisix.show_upstream_status_in_response_header,
         reason_header: configuration.boot.config.lockgate.reason_header,
+        debug,
         delete_uri_tail_slash: apisix.delete_uri_tail_slash,
         normalize_uri_like_servlet: apisix.normalize_uri_like_servlet,
         match_uri_encoded_slash: apisix.match_uri_encoded_slash,
@@ -385,7 +387,7 @@ mod tests {
             workers: workers(&configuration),
             ..Options::default()
         };
-        let options = proxy(&configuration, Vec::new(), Vec::new());
+        let options = proxy(&configuration, Vec::new(), Vec::new(), DebugMode::default());
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
         let log = access_log(&configuration).expect("on by default");
         assert_eq!(
@@ -465,6 +467,8 @@ lockgate: {reason_header: true}
         };
         let listen = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
         let proxied = vec![SocketAddr::from(([127, 0, 0, 1], 2))];
+        let debug = DebugMode::default();
+        debug.set(true);
         let expected = Options {
             listen: listen.clone(),
             listen_proxy_protocol: proxied.clone(),
@@ -473,6 +477,7 @@ lockgate: {reason_header: true}
             server: "APISIX".into(),
             show_upstream_status: true,
             reason_header: true,
+            debug: debug.clone(),
             delete_uri_tail_slash: true,
             normalize_uri_like_servlet: true,
             match_uri_encoded_slash: true,
@@ -490,7 +495,7 @@ lockgate: {reason_header: true}
             trusted_addresses: vec!["10.0.0.0/8".parse().expect("network")],
             drain_timeout: Duration::from_secs(1),
         };
-        let options = proxy(&configuration, listen, proxied);
+        let options = proxy(&configuration, listen, proxied, debug);
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
     }
 

@@ -9,6 +9,7 @@ mod beyond;
 mod call;
 mod client;
 mod date;
+mod debug;
 mod exchange;
 mod finish;
 mod forward;
@@ -38,6 +39,7 @@ mod worker;
 mod workers;
 
 pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions, hostname};
+pub use debug::DebugMode;
 pub use options::Options;
 pub use serving::Serving;
 pub use stats::Counts;

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use ipnet::IpNet;
 
+use crate::debug::DebugMode;
+
 /// Settings of the data plane; the names of `config.yaml` are given with each.
 #[derive(Debug, Clone)]
 #[expect(
@@ -25,6 +27,8 @@ pub struct Options {
     pub show_upstream_status: bool,
     /// `lockgate.reason_header`: whether `X-Lockgate-Reason` tells clients why an answer is the gateway's own.
     pub reason_header: bool,
+    /// `basic.enable` in `debug.yaml`: whether `Apisix-Plugins` tells clients which plugins ran.
+    pub debug: DebugMode,
     /// `apisix.delete_uri_tail_slash`
     pub delete_uri_tail_slash: bool,
     /// `apisix.normalize_uri_like_servlet`
@@ -70,6 +74,7 @@ impl Default for Options {
             server: "APISIX/3.18.0".into(),
             show_upstream_status: false,
             reason_header: false,
+            debug: DebugMode::default(),
             delete_uri_tail_slash: false,
             normalize_uri_like_servlet: false,
             match_uri_encoded_slash: false,

@@ -61,6 +61,7 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     #[cfg(test)]
     assert_ne!(exchange.uri(), b"/panic", "what the test asks for");
     crate::real_ip::find(worker.options(), client, exchange);
+    exchange.plugins.is_traced = worker.options().debug.is_on();
     let snapshot = worker.snapshot();
     let (mut found, wanted) = find(worker, client, exchange, &snapshot.routes);
     if wanted > 0 {

@@ -13,6 +13,7 @@ mod balancing;
 mod beyond;
 mod bodies;
 mod connection;
+mod debug;
 mod descriptors;
 mod forwarding;
 mod framing;
