@@ -191,13 +191,6 @@ fn write_head(
             .date
             .write(worker.clock.unix(worker.clock.recent()), out);
     }
-    if !exchange.is_filtered {
-        out.extend_from_slice(b"Server: ");
-        out.extend_from_slice(worker.options().server.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    reply::write_upstream_status(worker, exchange, out);
-    reply::write_reason(worker, exchange, out);
     match body {
         Body::Bytes(_) if response.status() == 204 => {}
         Body::Bytes(bytes) => {
@@ -211,8 +204,16 @@ fn write_head(
         Body::Pieces(_) => {}
     }
     out.extend_from_slice(if keeps_alive {
-        b"Connection: keep-alive\r\n\r\n" as &[u8]
+        b"Connection: keep-alive\r\n" as &[u8]
     } else {
-        b"Connection: close\r\n\r\n"
+        b"Connection: close\r\n"
     });
+    if !exchange.is_filtered {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(worker.options().server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    reply::write_upstream_status(worker, exchange, out);
+    reply::write_reason(worker, exchange, out);
+    out.extend_from_slice(b"\r\n");
 }

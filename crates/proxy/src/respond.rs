@@ -256,7 +256,9 @@ pub(crate) struct Upstream<'a> {
     pub(crate) name: &'a std::net::SocketAddr,
 }
 
-/// Writes the response head for the client: the upstream's fields but those of its hop and of its framing.
+/// Writes the response head for the client: the upstream's fields but those of its hop and of its framing, then the gateway's own
+/// in the order of the reference. `Date` is the upstream's or none, as with nginx's `proxy_pass_header Date`, which the reference
+/// sets (`t/node/remote-addr-ipv6.t`).
 fn write_head(
     worker: &Worker,
     exchange: &Exchange,
@@ -267,13 +269,8 @@ fn write_head(
     let response = &exchange.response;
     write_status_line(response.status(), response.reason(), out);
     let charset = charset_to_add(worker, exchange);
-    let mut has_date = false;
     let is_upgrade = response.status() == 101;
     response.headers.write(out, |field| match field.known() {
-        Known::Date => {
-            has_date = true;
-            true
-        }
         Known::ContentType => charset.is_none(),
         Known::Upgrade => is_upgrade,
         Known::Connection
@@ -294,20 +291,11 @@ fn write_head(
         out.extend_from_slice(charset.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    if !has_date && !is_upgrade {
-        worker
-            .date
-            .write(worker.clock.unix(worker.clock.recent()), out);
-    }
-    if !exchange.is_filtered {
-        out.extend_from_slice(b"Server: ");
-        out.extend_from_slice(worker.options().server.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    reply::write_upstream_status(worker, exchange, out);
-    out.truncate(out.len() - 2);
     match framing {
-        Out::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
+        Out::Chunked => out.extend_from_slice(
+            b"Transfer-Encoding: chunked
+",
+        ),
         Out::Open => {}
         Out::Plain => {
             // HEAD and 304 say how long the body would have been.
@@ -315,16 +303,24 @@ fn write_head(
                 .content_length()
                 .filter(|_| !matches!(response.status(), 100..=199 | 204))
             {
-                out.extend_from_slice(b"\r\nContent-Length: ");
+                out.extend_from_slice(b"Content-Length: ");
                 write_decimal(length, out);
+                out.extend_from_slice(b"\r\n");
             }
         }
     }
     out.extend_from_slice(match (is_upgrade, keeps_alive) {
-        (true, _) => b"\r\nConnection: upgrade\r\n\r\n" as &[u8],
-        (false, true) => b"\r\nConnection: keep-alive\r\n\r\n",
-        (false, false) => b"\r\nConnection: close\r\n\r\n",
+        (true, _) => b"Connection: upgrade\r\n" as &[u8],
+        (false, true) => b"Connection: keep-alive\r\n",
+        (false, false) => b"Connection: close\r\n",
     });
+    if !exchange.is_filtered {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(worker.options().server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    reply::write_upstream_status(worker, exchange, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 pub(crate) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
