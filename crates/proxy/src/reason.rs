@@ -23,6 +23,10 @@ pub(crate) enum Reason {
     NoService,
     /// The route's upstream does not exist.
     NoSuchUpstream,
+    /// The upstream that stands in the route, or in its service, shows a certificate that does not exist.
+    NoCertificate,
+    /// The upstream that stands in the route, or in its service, cannot be used.
+    UnusableUpstream,
     /// The route's plugin configuration does not exist.
     NoPluginConfig,
     /// The consumer's group does not exist.
@@ -136,6 +140,8 @@ impl fmt::Display for Reason {
             Self::NoRoute => out.write_str("no route"),
             Self::NoService => out.write_str("no such service"),
             Self::NoSuchUpstream => out.write_str("no such upstream"),
+            Self::NoCertificate => out.write_str("no such client certificate"),
+            Self::UnusableUpstream => out.write_str("the upstream cannot be used"),
             Self::NoPluginConfig => out.write_str("no such plugin config"),
             Self::NoConsumerGroup => out.write_str("no such consumer group"),
             Self::Plugin(name) => write!(out, "plugin {name}"),

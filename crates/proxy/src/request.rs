@@ -196,7 +196,11 @@ async fn refuse(scene: &Scene<'_>, exchange: &mut Exchange) -> Option<After> {
     let (status, reason) = match &matched.value().target {
         Target::NoService => (404, Reason::NoService),
         Target::NoPluginConfig => (503, Reason::NoPluginConfig),
-        Target::Upstream(_) | Target::NoUpstream | Target::Missing => return None,
+        Target::Upstream(_)
+        | Target::NoUpstream
+        | Target::NoCertificate
+        | Target::Unusable
+        | Target::Missing => return None,
     };
     Some(dead_end(scene, exchange, matched, status, reason).await)
 }
@@ -217,6 +221,8 @@ async fn serve(scene: &Scene<'_>, exchange: &mut Exchange) -> After {
             return forward::forward(scene, exchange, matched, upstream).await;
         }
         Target::NoUpstream => (502, Reason::NoSuchUpstream),
+        Target::NoCertificate => (502, Reason::NoCertificate),
+        Target::Unusable => (503, Reason::UnusableUpstream),
         Target::NoService | Target::NoPluginConfig | Target::Missing => (503, Reason::NoUpstream),
     };
     dead_end(scene, exchange, matched, status, reason).await

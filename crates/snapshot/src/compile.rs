@@ -78,8 +78,8 @@ struct StoredRoute {
     uses: Uses,
     /// Its own plugins.
     plugins: Arc<PluginSet>,
-    /// The upstream written into the route, whose state outlives edits.
-    own_upstream: Option<Arc<Upstream>>,
+    /// The upstream written into the route, whose state outlives edits, or what there is in place of it.
+    own_upstream: Option<Target>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ struct Service {
     facts: Arc<ServiceFacts>,
     hosts: Vec<String>,
     upstream_id: Option<Arc<str>>,
-    own_upstream: Option<Arc<Upstream>>,
+    own_upstream: Option<Target>,
     allows_websocket: bool,
     plugins: Arc<PluginSet>,
 }
@@ -276,8 +276,8 @@ impl Compiler {
                 if let Some(stored) = self.read::<resource::Upstream>(entry) {
                     let previous = self.upstreams.get(id).cloned();
                     let needs = Needs::default();
-                    if let Some(upstream) = self.upstream(entry, &stored, previous.as_ref(), needs)
-                    {
+                    let target = self.upstream(entry, &stored, previous.as_ref(), needs);
+                    if let Target::Upstream(upstream) = target {
                         self.upstreams.insert(id.into(), upstream);
                         self.mark_upstream(id, dirty);
                     }
@@ -321,7 +321,7 @@ impl Compiler {
         match split(key) {
             Some(("routes", id)) => {
                 if let Some(stored) = self.routes.remove(id) {
-                    retire(stored.own_upstream.as_ref());
+                    retire(in_force(stored.own_upstream.as_ref()));
                     self.unlink(id, &stored.uses);
                 }
                 self.table.remove(id);
@@ -329,7 +329,7 @@ impl Compiler {
             }
             Some(("services", id)) => {
                 if let Some(service) = self.services.remove(id) {
-                    retire(service.own_upstream.as_ref());
+                    retire(in_force(service.own_upstream.as_ref()));
                     if let Some(upstream) = &service.upstream_id {
                         self.services_of_upstream.remove(upstream, id);
                     }
@@ -389,10 +389,10 @@ impl Compiler {
         }
         let previous = previous.and_then(|service| service.own_upstream);
         let own_upstream = if let Some(own) = &stored.upstream {
-            self.upstream(entry, own, previous.as_ref(), needs)
+            Some(self.upstream(entry, own, in_force(previous.as_ref()), needs))
         } else {
             self.needing.hold(entry, needs);
-            retire(previous.as_ref());
+            retire(in_force(previous.as_ref()));
             None
         };
         let upstream_id = stored.upstream_id.as_deref().map(Arc::from);
@@ -415,14 +415,15 @@ impl Compiler {
         self.services.insert(id.clone(), service);
     }
 
-    /// Compiles an upstream, whose object needs this already; on failure notes why and gives what was in force before.
+    /// Compiles an upstream, whose object needs this already; on failure notes why and gives what was in force before, or where that
+    /// leaves requests.
     fn upstream(
         &mut self,
         entry: &Entry,
         stored: &resource::Upstream,
         previous: Option<&Arc<Upstream>>,
         mut needs: Needs,
-    ) -> Option<Arc<Upstream>> {
+    ) -> Target {
         let key = &entry.key;
         let secrets = &self.settings.secrets;
         let ssl = |id: &str| self.ssls.get(id);
@@ -432,7 +433,7 @@ impl Compiler {
             Ok(stored) => stored,
             Err(problem) => {
                 self.note(key, problem);
-                return previous.cloned();
+                return or_before(previous, Target::NoCertificate);
             }
         };
         match Upstream::compile(
@@ -445,11 +446,11 @@ impl Compiler {
                 for warning in &compiled.warnings {
                     self.note(key, Problem::NotHonoured(warning.to_string()));
                 }
-                Some(compiled.upstream)
+                Target::Upstream(compiled.upstream)
             }
             Err(error) => {
                 self.note(key, Problem::Malformed(error.to_string()));
-                previous.cloned()
+                or_before(previous, Target::Unusable)
             }
         }
     }
@@ -495,10 +496,11 @@ impl Compiler {
                     stored.uses = uses;
                 }
                 stored.own_upstream = if let Some(own) = &route.upstream {
-                    self.upstream(&entry, own, stored.own_upstream.as_ref(), needs)
+                    let previous = in_force(stored.own_upstream.as_ref());
+                    Some(self.upstream(&entry, own, previous, needs))
                 } else {
                     self.needing.hold(&entry, needs);
-                    retire(stored.own_upstream.as_ref());
+                    retire(in_force(stored.own_upstream.as_ref()));
                     None
                 };
                 if let Err(problem) = self.insert(id, &route, &stored) {
@@ -617,7 +619,7 @@ impl Compiler {
             return by_id(id);
         }
         if let Some(own) = &stored.own_upstream {
-            return Target::Upstream(own.clone());
+            return own.clone();
         }
         match service {
             Some(Service {
@@ -627,7 +629,7 @@ impl Compiler {
             Some(Service {
                 own_upstream: Some(own),
                 ..
-            }) => Target::Upstream(own.clone()),
+            }) => own.clone(),
             _ => Target::Missing,
         }
     }
@@ -683,6 +685,18 @@ impl Compiler {
         }
         self.problems.add(key, problem);
     }
+}
+
+/// The upstream that requests go to, if it is one.
+fn in_force(target: Option<&Target>) -> Option<&Arc<Upstream>> {
+    match target {
+        Some(Target::Upstream(upstream)) => Some(upstream),
+        _ => None,
+    }
+}
+
+fn or_before(previous: Option<&Arc<Upstream>>, otherwise: Target) -> Target {
+    previous.map_or(otherwise, |previous| Target::Upstream(previous.clone()))
 }
 
 /// Ends the background work of an upstream that leaves for good.

@@ -56,6 +56,10 @@ pub enum Target {
     Upstream(Arc<Upstream>),
     /// The route names an upstream that does not exist: 502.
     NoUpstream,
+    /// The upstream that stands in the route, or in its service, shows a certificate that is not there: 502.
+    NoCertificate,
+    /// The upstream that stands in the route, or in its service, cannot be used: 503.
+    Unusable,
     /// The route names a service that does not exist: 404.
     NoService,
     /// The route names a plugin configuration that does not exist: 503.

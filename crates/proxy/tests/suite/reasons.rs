@@ -82,6 +82,34 @@ fn a_request_without_a_way_is_told_what_is_missing() {
 }
 
 #[test]
+fn an_upstream_that_cannot_be_used_is_not_replaced_by_another() {
+    let origin = Origin::saying("the service's");
+    let https = |tls: Value| json!({"scheme": "https", "nodes": {"127.0.0.1:1": 1}, "tls": tls});
+    let lost = https(json!({"client_cert_id": "x"}));
+    let wrong = https(json!({"client_cert": "x", "client_key": "x"}));
+    let fine = json!({"uri": "/", "service_id": "1"});
+    for (broken, status, reason) in [
+        (lost, 502, "no such client certificate"),
+        (wrong, 503, "the upstream cannot be used"),
+    ] {
+        for (route, service) in [
+            (json!({"uri": "/", "upstream": broken}), json!({})),
+            (
+                json!({"uri": "/", "upstream": broken, "service_id": "1"}),
+                json!({"upstream": upstream(&[&origin])}),
+            ),
+            (fine.clone(), json!({"upstream": broken})),
+        ] {
+            let gateway = with(&route).put("services/1", &service).start();
+            check(&gateway, GET, status, reason);
+            gateway.put("services/1", &json!({"upstream": upstream(&[&origin])}));
+            gateway.put("routes/1", &fine);
+            assert_eq!(gateway.get("/").status(), 200);
+        }
+    }
+}
+
+#[test]
 fn what_is_no_request_is_told_why() {
     let origin = Origin::saying("hello");
     let gateway = with(&to(origin.address(), &json!({}))).start();
