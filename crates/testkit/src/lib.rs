@@ -4,6 +4,8 @@
 //! Nothing sleeps: a test waits for bytes, for a connection's end or for a log line, each for [`PATIENCE`] at most. No Admin
 //! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`];
 //! [`Sink`] is what logs are sent to.
+//! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`]. Servers that
+//! plugins speak to are real ones: [`redis`].
 
 mod client;
 pub mod fuzz;
@@ -11,6 +13,7 @@ mod gateway;
 mod message;
 pub mod naive;
 mod origin;
+pub mod redis;
 mod sink;
 mod tls;
 
