@@ -346,8 +346,7 @@ impl<'a> Exchange<'a> {
         let place = if filter.runs_last() {
             filters.len()
         } else {
-            let is_before = |other: &Box<dyn BodyFilter>| !other.runs_last();
-            filters.iter().take_while(|other| is_before(other)).count()
+            filters.iter().take_while(|one| !one.runs_last()).count()
         };
         filters.insert(place, Box::new(filter));
     }

@@ -38,13 +38,14 @@ pub(crate) fn brought(
     };
     let group = match &consumer.group_id {
         None => None,
-        Some(id) => match held.groups.get(id) {
-            Some(group) => Some(group),
-            None => {
+        Some(id) => {
+            let group = held.groups.get(id);
+            if group.is_none() {
                 tracing::error!(%id, "failed to fetch consumer group config");
                 return Err(NoGroup);
             }
-        },
+            group
+        }
     };
     let is_bare = |set: &lockgate_plugin::PluginSet| set.is_empty();
     if is_bare(&consumer.plugins) && group.is_none_or(|group| is_bare(group)) {

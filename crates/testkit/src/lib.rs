@@ -3,9 +3,7 @@
 //! Everything here blocks and runs on plain threads and sockets, so that what stands on the wire is what a test wrote.
 //! Nothing sleeps: a test waits for bytes, for a connection's end or for a log line, each for [`PATIENCE`] at most. No Admin
 //! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`];
-//! [`Sink`] is what logs are sent to.
-//! API and no store: objects go straight into the compiler. Start at [`Setup`], [`Origin`] and [`Client`]. Servers that
-//! plugins speak to are real ones: [`redis`].
+//! [`Sink`] is what logs are sent to. Servers that plugins speak to are real ones: [`redis`].
 
 mod client;
 pub mod fuzz;
