@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("http", &["net"]),
     ("batch", &[]),
     ("client", &["net"]),
+    ("redis", &["net"]),
     ("secret", &["client", "net"]),
     ("discovery", &["schema", "model", "net", "client"]),
     (
