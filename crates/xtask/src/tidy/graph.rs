@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("expr", &["pattern"]),
     ("content", &[]),
     ("declare", &[]),
+    ("metrics", &[]),
     ("router", &["expr"]),
     ("model", &["schema", "expr"]),
     ("keyring", &[]),
@@ -116,6 +117,7 @@ const FAMILY: &[&str] = &[
 /// Crates that must compile without a runtime.
 const PURE: &[&str] = &[
     "pattern", "schema", "expr", "content", "router", "model", "keyring", "limit", "declare",
+    "metrics",
 ];
 
 /// Prefix of the names of our crates.
