@@ -28,16 +28,17 @@ fn write_value(out: &mut String, value: &[u8]) {
             .and_then(|valid| std::str::from_utf8(valid).ok())
             .unwrap_or_default(),
     };
-    // Nearly always there is one part, the whole.
-    for part in valid.split_inclusive(['\\', '"', '\n']) {
-        let (special, escaped) = match part.as_bytes().last() {
-            Some(b'\\') => (1, "\\\\"),
-            Some(b'"') => (1, "\\\""),
-            Some(b'\n') => (1, "\\n"),
-            _ => (0, ""),
-        };
-        out.push_str(part.get(..part.len() - special).unwrap_or(part));
-        out.push_str(escaped);
+    let is_special = |byte: u8| matches!(byte, b'\\' | b'"' | b'\n');
+    if !valid.bytes().any(is_special) {
+        return out.push_str(valid);
+    }
+    for character in valid.chars() {
+        match character {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
     }
 }
 
