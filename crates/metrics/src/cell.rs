@@ -8,6 +8,7 @@ use std::sync::{
     atomic::{
         AtomicBool, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
+        fence,
     },
 };
 
@@ -105,15 +106,18 @@ pub(crate) struct Shard {
     /// Tells the registry's shards apart.
     pub(crate) id: u32,
     is_retired: AtomicBool,
+    /// Shared by all shards of a registry: whether any was retired.
+    any_retired: Arc<AtomicBool>,
     /// Cells that have expired, with their families.
     freed: Mutex<Vec<(u32, Cell)>>,
 }
 
 impl Shard {
-    pub(crate) fn new(id: u32) -> Self {
+    pub(crate) fn new(id: u32, any_retired: Arc<AtomicBool>) -> Self {
         Self {
             id,
             is_retired: AtomicBool::new(false),
+            any_retired,
             freed: Mutex::default(),
         }
     }
@@ -121,6 +125,7 @@ impl Shard {
     /// Says that the recorder is gone: what it has written is final.
     pub(crate) fn retire(&self) {
         self.is_retired.store(true, Release);
+        self.any_retired.store(true, Release);
     }
 
     /// Whether nobody writes to the cells any more.
@@ -159,6 +164,8 @@ impl Pool {
     pub(crate) fn take(&mut self, buckets: usize) -> Cell {
         if let Some(cell) = self.free.pop() {
             let used = cell.get(USE) as u32;
+            // Whoever reads what is written from here on also sees that the cell was given back.
+            fence(Release);
             for at in TOUCHED..BUCKETS + buckets {
                 cell.set(at, 0);
             }
@@ -216,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_cell_that_was_freed_is_used_again_from_zero() {
-        let (shard, mut pool) = (Shard::new(1), Pool::default());
+        let (shard, mut pool) = (Shard::new(1, Arc::default()), Pool::default());
         let before = pool.take(2);
         before.add(VALUE, 5);
         before.add(BUCKETS + 1, 7);

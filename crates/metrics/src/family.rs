@@ -322,15 +322,21 @@ impl Family {
 
     /// Removes what has not been written for the family's time.
     pub(crate) fn expire(&self, now_ms: u64) {
+        let all = self.sorted();
         let expire_ms = self.expire_ms.load(Relaxed);
         let Some(before_ms) = now_ms.checked_sub(expire_ms).filter(|_| expire_ms > 0) else {
             return;
         };
         let mut removed = false;
-        for series in self.sorted().iter() {
+        for series in all.iter() {
             if series.touched_ms() <= before_ms {
                 let mut known = lock(&self.known);
-                if series.remove(self.id, before_ms) {
+                // It may have been replaced since it was listed.
+                let is_current = known
+                    .by_text
+                    .get(&series.text)
+                    .is_some_and(|current| Arc::ptr_eq(current, series));
+                if is_current && series.remove(self.id, before_ms) {
                     known.by_text.remove(&series.text);
                     self.count_series(&known);
                     removed = true;
@@ -342,6 +348,30 @@ impl Family {
             let left = sorted.iter().filter(|series| !series.is_removed());
             *sorted = left.cloned().collect();
         }
+    }
+
+    /// Keeps what recorders that are gone have counted, and lets go of their cells.
+    pub(crate) fn fold_retired(&self) {
+        let all = self.sorted();
+        if !all.iter().any(|series| series.has_retired()) {
+            return;
+        }
+        drop(all);
+        let mut sorted = lock(&self.sorted);
+        let folded = sorted.iter().filter_map(|series| {
+            if !series.has_retired() {
+                return Some(series.clone());
+            }
+            let mut known = lock(&self.known);
+            let current = known.by_text.get_mut(&series.text)?;
+            if Arc::ptr_eq(current, series) {
+                *current = Arc::new(series.without_retired(self.kind, self.buckets()));
+                return Some(current.clone());
+            }
+            // Removed, and perhaps back: then it is listed on its own.
+            None
+        });
+        *sorted = folded.collect();
     }
 }
 

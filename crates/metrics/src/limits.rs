@@ -21,3 +21,6 @@ pub(crate) const MEMO_KEYS: usize = 1 << 17;
 
 /// Keys of a [`crate::Memo`] below which it is not searched for those that are of no use any more.
 pub(crate) const MEMO_SWEEP_KEYS: usize = 1024;
+
+/// Series that are read before the first of them is written: their cache misses overlap, unless the writing of text is in between.
+pub(crate) const READ_AHEAD: usize = 32;

@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc, Mutex, Weak,
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
 };
 
 use crate::{
@@ -18,6 +21,8 @@ pub struct Registry {
     families: Mutex<Vec<Arc<Family>>>,
     collectors: Mutex<Vec<Weak<dyn Collector>>>,
     shards: AtomicU32,
+    /// Whether recorders are gone whose cells are still there.
+    any_retired: Arc<AtomicBool>,
     /// Updates that had no series of their own, by family.
     dropped: Counter,
     /// For what the registry itself counts.
@@ -38,12 +43,15 @@ impl Registry {
         .series_max(usize::MAX);
         let none = Buckets::new([]);
         let dropped = Arc::new(Family::new(0, DROPPED, Kind::Counter, &declaration, &none));
-        let own = Recorder::new(dropped.clone(), Arc::new(Shard::new(0)));
+        let any_retired = Arc::<AtomicBool>::default();
+        let own = Shard::new(0, any_retired.clone());
+        let own = Recorder::new(dropped.clone(), Arc::new(own));
         Arc::new(Self {
             prefix: prefix.into(),
             families: Mutex::new(vec![dropped.clone()]),
             collectors: Mutex::default(),
             shards: AtomicU32::new(1),
+            any_retired,
             dropped: Counter(dropped),
             own: Mutex::new(own),
         })
@@ -86,14 +94,19 @@ impl Registry {
 
     /// A recorder: one for each thread that counts. What it has counted stays when it is dropped.
     pub fn recorder(&self) -> Recorder {
-        let shard = Shard::new(self.shards.fetch_add(1, Relaxed));
+        let id = self.shards.fetch_add(1, Relaxed);
+        let shard = Shard::new(id, self.any_retired.clone());
         Recorder::new(self.dropped.0.clone(), Arc::new(shard))
     }
 
-    /// Removes series that have expired, as each scrape does; for when nobody scrapes. `now_ms` is in milliseconds of the clock that
-    /// recorders are given.
+    /// Removes series that have expired, as each scrape does, and puts new ones in their order, which the next scrape need not do then.
+    /// To be called from time to time, for when nobody scrapes. `now_ms` is in milliseconds of the clock that recorders are given.
     pub fn expire(&self, now_ms: u64) {
+        let any_retired = self.any_retired.swap(false, AcqRel);
         for family in self.families() {
+            if any_retired {
+                family.fold_retired();
+            }
             family.expire(now_ms);
         }
     }

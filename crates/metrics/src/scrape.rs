@@ -89,8 +89,11 @@ struct Writer {
     bucket_ends: Vec<Vec<u8>>,
     /// Of a histogram: counts and sums as they were when the buckets were written, so that they agree with these.
     totals: Vec<Option<(u64, f64)>>,
-    /// Reused: the numbers of a series.
-    sums: Vec<u64>,
+    /// The numbers of the series that were read ahead, one behind the other; the first is that of `read_from`.
+    numbers: Vec<u64>,
+    /// Whether they are there at all.
+    is_there: Vec<bool>,
+    read_from: usize,
     /// Reused: what the lines of a series have in common.
     line: Vec<u8>,
 }
@@ -122,7 +125,9 @@ impl Writer {
                 Vec::new()
             },
             totals: Vec::new(),
-            sums: Vec::new(),
+            numbers: Vec::new(),
+            is_there: Vec::new(),
+            read_from: 0,
             line: Vec::new(),
             family,
         }
@@ -155,9 +160,11 @@ impl Writer {
             let Some(series) = series.cloned() else {
                 return false;
             };
+            self.read_ahead(self.at);
+            let numbers = self.numbers_of(self.at);
+            let word = numbers.and_then(|numbers| numbers.first().copied());
             self.at += 1;
-            if series.read(self.family.kind, 0, &mut self.sums) {
-                let word = self.sums.first().copied().unwrap_or(0);
+            if let Some(word) = word {
                 self.begin(out);
                 self.write_sample(out, &series.text, word);
                 return true;
@@ -179,9 +186,9 @@ impl Writer {
             (self.pass, self.at) = (Pass::Counts, 0);
             return true;
         };
-        self.at += 1;
-        let buckets = self.family.buckets();
-        if !series.read(self.family.kind, buckets, &mut self.sums) {
+        self.read_ahead(self.at);
+        if self.numbers_of(self.at).is_none() {
+            self.at += 1;
             self.totals.push(None);
             return true;
         }
@@ -193,10 +200,11 @@ impl Writer {
         if !series.text.is_empty() {
             self.line.push(b',');
         }
-        let mut sums = self.sums.iter().copied();
-        let sum = f64::from_bits(sums.next().unwrap_or(0));
+        let numbers = self.numbers_of(self.at).unwrap_or_default();
+        let mut numbers = numbers.iter().copied();
+        let sum = f64::from_bits(numbers.next().unwrap_or(0));
         let mut count: u64 = 0;
-        for (end, bucket) in self.bucket_ends.iter().zip(sums) {
+        for (end, bucket) in self.bucket_ends.iter().zip(numbers) {
             count = count.wrapping_add(bucket);
             out.extend_from_slice(&self.line);
             out.extend_from_slice(end);
@@ -204,7 +212,35 @@ impl Writer {
             out.push(b'\n');
         }
         self.totals.push(Some((count, sum)));
+        self.at += 1;
         true
+    }
+
+    /// Reads the numbers of the next series, that of place `at` among them.
+    fn read_ahead(&mut self, at: usize) {
+        let read = self.read_from..self.read_from + self.is_there.len();
+        if read.contains(&at) {
+            return;
+        }
+        let width = 1 + self.family.buckets();
+        let series = self.series.iter().skip(at).take(limits::READ_AHEAD);
+        self.read_from = at;
+        self.numbers.clear();
+        self.numbers.resize(width * limits::READ_AHEAD, 0);
+        self.is_there.clear();
+        for (series, numbers) in series.zip(self.numbers.chunks_exact_mut(width)) {
+            self.is_there.push(series.read(self.family.kind, numbers));
+        }
+    }
+
+    /// The numbers of a series, unless it has been removed.
+    fn numbers_of(&self, at: usize) -> Option<&[u64]> {
+        let width = 1 + self.family.buckets();
+        let place = at.checked_sub(self.read_from)?;
+        if !*self.is_there.get(place)? {
+            return None;
+        }
+        self.numbers.get(width * place..width * (place + 1))
     }
 
     fn write_total(&mut self, out: &mut Vec<u8>) -> bool {
