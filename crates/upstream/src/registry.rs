@@ -9,13 +9,11 @@ use std::{
 
 use lockgate_model::health::CheckedUpstream;
 use lockgate_net::tls::{ClientTls, TlsError, client_config};
-use tokio::sync::Semaphore;
 
 use crate::{
     ewma::Latencies,
-    health::{Checker, Checking, Settings},
+    health::{Checker, Checking, Probes, Settings},
     least_conn::Loads,
-    limits::PROBES,
     slow_start::Starts,
 };
 
@@ -32,7 +30,7 @@ struct Inner {
     starts: Starts,
     checks_health: bool,
     checkers: Mutex<BTreeMap<Arc<str>, Weak<Checker>>>,
-    permits: Arc<Semaphore>,
+    probes: Arc<Probes>,
     tls: Mutex<HashMap<ClientTls, Built>>,
 }
 
@@ -61,7 +59,7 @@ impl Registry {
                 starts: Starts::default(),
                 checks_health,
                 checkers: Mutex::default(),
-                permits: Arc::new(Semaphore::new(PROBES)),
+                probes: Arc::default(),
                 tls: Mutex::default(),
             }),
         }
@@ -116,7 +114,7 @@ impl Registry {
                 checker,
             };
         }
-        let checker = Arc::new(Checker::new(key, settings, self.inner.permits.clone()));
+        let checker = Arc::new(Checker::new(key, settings, self.inner.probes.clone()));
         checkers.retain(|_, checker| checker.strong_count() > 0);
         checkers.insert(key.clone(), Arc::downgrade(&checker));
         Checking {

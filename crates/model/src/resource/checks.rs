@@ -28,7 +28,7 @@ impl Checks {
 }
 
 /// What a probe speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeKind {
     /// A request, whose status counts.

@@ -231,7 +231,6 @@ fn a_probe_is_the_request_that_is_configured() {
     assert_eq!(asked.start, "POST /status?x=y HTTP/1.1");
     for (name, value) in [
         ("host", "probe.test"),
-        ("connection", "close"),
         ("user-agent", "me"),
         ("x-a", "b"),
         ("content-length", "4"),

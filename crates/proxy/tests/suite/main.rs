@@ -23,6 +23,7 @@ mod large;
 mod logs;
 mod objects;
 mod pages;
+mod probes;
 mod proxied;
 mod reasons;
 mod responses;

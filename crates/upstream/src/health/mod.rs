@@ -2,12 +2,15 @@
 //!
 //! An upstream with `checks` has one [`Checker`] for the whole process. It begins with the first request, outlives edits, and
 //! keeps a verdict ([`verdict`]) for each target: address, probed port, name and Host. Probes ([`run`], [`probe`]) run on the
-//! runtime that compiles upstreams; workers report what they see of the traffic. Choosing a node reads one number, which says
-//! whether any node is unhealthy, and only then a [`view`] of those that are not.
+//! runtime that compiles upstreams, one for all upstreams that ask the same ([`question`]); workers report what they see of the
+//! traffic. Choosing a node reads one number, which says whether any node is unhealthy, and only then a [`view`] of those that
+//! are not.
 //!
 //! Source: `apisix/healthcheck_manager.lua`, `apisix/balancer.lua`, `lua-resty-healthcheck` 3.2.
 
+mod answer;
 mod probe;
+mod question;
 mod run;
 mod settings;
 mod verdict;
@@ -29,11 +32,9 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use lockgate_model::health::{CheckedNode, CheckedUpstream};
 use lockgate_net::clock::monotonic_us;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, Semaphore, SemaphorePermit},
-};
+use tokio::{runtime::Handle, sync::Notify};
 
+pub(crate) use question::Probes;
 pub(crate) use settings::{Ejection, Settings};
 pub(crate) use verdict::{Limits, Report};
 pub(crate) use view::{Choice, Part, View};
@@ -53,6 +54,8 @@ pub(crate) struct Target {
     ejections: AtomicU32,
     /// When it last came back from that, in microseconds of the system's monotonic clock.
     readmitted_us: AtomicU64,
+    /// What it was asked last.
+    asked: Mutex<Option<question::Asked>>,
 }
 
 /// What makes a target the same after an edit (`compute_targets`).
@@ -98,8 +101,8 @@ pub(crate) struct Checker {
     /// How often the upstream was compiled. What an older state of it learns of its nodes does not count.
     generation: AtomicU64,
     changed: [Arc<Notify>; 2],
-    /// Bounds the probes of the whole process.
-    permits: Arc<Semaphore>,
+    /// Those of the whole process.
+    probes: Arc<Probes>,
     runtime: Option<Handle>,
 }
 
@@ -114,7 +117,7 @@ pub(crate) struct Checking {
 const CHANGE: u64 = 1 << 32;
 
 impl Checker {
-    pub(crate) fn new(key: &Arc<str>, settings: Settings, permits: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(key: &Arc<str>, settings: Settings, probes: Arc<Probes>) -> Self {
         Self {
             key: key.clone(),
             settings: ArcSwap::from_pointee(settings),
@@ -125,7 +128,7 @@ impl Checker {
             is_retired: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             changed: Default::default(),
-            permits,
+            probes,
             runtime: Handle::try_current().ok(),
         }
     }
@@ -143,6 +146,9 @@ impl Checker {
     pub(crate) fn change(&self, settings: Settings) {
         if !self.settings.load().is_same(&settings) {
             self.settings.store(Arc::new(settings));
+            for target in self.targets() {
+                target.forget_asked();
+            }
             self.wake();
         }
     }
@@ -195,12 +201,6 @@ impl Checker {
 
     fn targets(&self) -> Vec<Arc<Target>> {
         self.lock().clone()
-    }
-
-    /// The right to probe.
-    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed.
-        self.permits.acquire().await.ok()
     }
 
     /// Takes in what was seen of a target.
@@ -319,6 +319,7 @@ impl Checker {
                         start: OnceLock::new(),
                         ejections: AtomicU32::new(0),
                         readmitted_us: AtomicU64::new(0),
+                        asked: Mutex::default(),
                     }),
                 };
                 if is_newest {

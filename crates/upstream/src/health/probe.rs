@@ -1,14 +1,20 @@
-//! One probe of one node.
+//! One probe over a connection of its own.
 
-use std::{io, time::Duration};
+use std::{io, net::TcpStream as Blocking, time::Duration};
 
 use lockgate_model::resource::ProbeKind;
 use lockgate_net::{stream::Stream, tls::server_name};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use super::{Target, settings::Settings, verdict::Report};
-use crate::limits::{NO_FILES, STATUS_LINE_BYTES};
+use super::{
+    answer::{Extent, extent},
+    question::{Outcome, Probe},
+};
+use crate::limits::{NO_FILES, PROBE_REST, STATUS_LINE_BYTES};
 
 /// Why a step of a probe failed.
 enum Failure {
@@ -17,9 +23,9 @@ enum Failure {
 }
 
 impl Failure {
-    fn report(&self) -> Option<Report> {
+    fn outcome(&self) -> Outcome {
         match self {
-            Self::TimedOut => Some(Report::Timeout),
+            Self::TimedOut => Outcome::TimedOut,
             // That this process is out of something says nothing of the node.
             Self::Broken(error)
                 if error.kind() == io::ErrorKind::AddrNotAvailable
@@ -28,68 +34,72 @@ impl Failure {
                         .is_some_and(|code| NO_FILES.contains(&code)) =>
             {
                 tracing::error!(%error, "a node cannot be probed");
-                None
+                Outcome::Unknown
             }
-            Self::Broken(_) => Some(Report::TcpFailure),
+            Self::Broken(_) => Outcome::Failed,
         }
     }
 }
 
-/// Asks a node how it is; `None` where the answer counts neither for nor against it.
-pub(crate) async fn probe(settings: &Settings, target: &Target) -> Option<Report> {
-    let limit = settings.timeout;
-    let tcp = match step(limit, Stream::connect(target.address)).await {
+/// Asks a node how it is. Beside the outcome the connection, where it is to be kept and can be.
+pub(crate) async fn probe(probe: &Probe, keeps: bool) -> (Outcome, Option<Blocking>) {
+    let question = &probe.question;
+    let limit = question.timeout;
+    let mut tcp = match step(limit, Stream::connect(question.address)).await {
         Ok(tcp) => tcp,
-        Err(failure) => return failure.report(),
+        Err(failure) => return (failure.outcome(), None),
     };
-    match settings.kind {
-        ProbeKind::Tcp => Some(Report::Success),
-        ProbeKind::Http => ask(settings, target, tcp).await,
+    let outcome = match question.kind {
+        ProbeKind::Tcp => Outcome::Connected,
+        ProbeKind::Http => match ask(probe, &mut tcp).await {
+            Ok(mut answer) => {
+                let outcome = Outcome::of(&answer);
+                let is_whole = keeps && rest(probe, &mut tcp, &mut answer).await;
+                // Without the runtime, which is not told of what happens on a connection that nobody waits for.
+                let kept = is_whole.then(|| tcp.into_std().ok()).flatten();
+                return (outcome, kept);
+            }
+            Err(failure) => failure.outcome(),
+        },
         ProbeKind::Https => {
-            let name = name(target);
-            let shaken = match &settings.tls {
+            let shaken = match &probe.tls {
                 Some(tls) => {
                     let connector = tokio_rustls::TlsConnector::from(tls.clone());
-                    step(limit, connector.connect(name, tcp)).await.ok()
+                    step(limit, connector.connect(name(probe), tcp)).await.ok()
                 }
                 None => None,
             };
             match shaken {
-                Some(stream) => ask(settings, target, stream).await,
+                Some(mut stream) => match ask(probe, &mut stream).await {
+                    Ok(answer) => Outcome::of(&answer),
+                    Err(failure) => failure.outcome(),
+                },
                 // However a handshake fails (`run_single_check`).
-                None => Some(Report::TcpFailure),
+                None => Outcome::Failed,
             }
         }
-    }
+    };
+    (outcome, None)
 }
 
 /// Whom the certificate must name.
-fn name(target: &Target) -> ServerName<'static> {
-    server_name(target.host()).unwrap_or_else(|| ServerName::from(target.address.ip()))
+fn name(probe: &Probe) -> ServerName<'static> {
+    let question = &probe.question;
+    server_name(&question.host).unwrap_or_else(|| ServerName::from(question.address.ip()))
 }
 
-/// Sends the request and judges the status.
+/// Sends the request and reads the status line.
 async fn ask(
-    settings: &Settings,
-    target: &Target,
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-) -> Option<Report> {
-    let request = [&settings.head, target.host(), &settings.tail].concat();
+    probe: &Probe,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<Vec<u8>, Failure> {
+    let question = &probe.question;
     let sending = async {
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(question.request.as_bytes()).await?;
         stream.flush().await
     };
-    if let Err(failure) = step(settings.timeout, sending).await {
-        return failure.report();
-    }
-    match step(settings.timeout, read_line(&mut stream)).await {
-        Err(failure) => failure.report(),
-        Ok(line) => match status(&line) {
-            Some(status) => settings.active.judge(status),
-            // What is no HTTP is a failure, whatever statuses are listed.
-            None => Some(Report::HttpFailure),
-        },
-    }
+    step(question.timeout, sending).await?;
+    step(question.timeout, read_line(stream)).await
 }
 
 async fn step<T>(
@@ -105,7 +115,7 @@ async fn step<T>(
 
 /// Reads up to the end of the first line, or as much of it as is looked at.
 async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(256);
+    let mut line = Vec::with_capacity(512);
     while line.len() < STATUS_LINE_BYTES && !line.contains(&b'\n') {
         if stream.read_buf(&mut line).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -114,52 +124,21 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>>
     Ok(line)
 }
 
-/// The status of a line `HTTP/digits.digits spaces digits`, as the reference reads it.
-fn status(line: &[u8]) -> Option<u16> {
-    let (protocol, version) = line.split_at_checked(5)?;
-    if !protocol.eq_ignore_ascii_case(b"http/") {
-        return None;
-    }
-    let (major, rest) = digits(version);
-    let (minor, rest) = digits(rest.strip_prefix(b".")?);
-    let spaces = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
-    let (status, _) = digits(rest.get(spaces.count()..)?);
-    if major.is_empty() || minor.is_empty() || !rest.first()?.is_ascii_whitespace() {
-        return None;
-    }
-    // A number too large for a status is in no list.
-    let text = std::str::from_utf8(status)
-        .ok()
-        .filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or(u16::MAX))
-}
-
-fn digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    text.split_at_checked(count).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_status_lines() {
-        for (line, expected) in [
-            ("HTTP/1.1 200 OK\r\n", Some(200)),
-            ("http/1.0  404\n", Some(404)),
-            ("HTTP/2.0\t503\r\n", Some(503)),
-            ("HTTP/1.1 99999 x\n", Some(u16::MAX)),
-            ("HTTP/1.1 2x\n", Some(2)),
-            ("HTTP/1 200\n", None),
-            ("HTTP/1.1200\n", None),
-            ("HTTP/1.1 \n", None),
-            ("HTTP/.1 200\n", None),
-            ("SSH-2.0-OpenSSH\r\n", None),
-            ("HT", None),
-            ("", None),
-        ] {
-            assert_eq!(status(line.as_bytes()), expected, "{line:?}");
+/// Reads the rest of an answer; whether it came soon, and the connection can be used again.
+async fn rest(probe: &Probe, stream: &mut TcpStream, answer: &mut Vec<u8>) -> bool {
+    let is_head = probe.question.is_head;
+    let reading = async {
+        loop {
+            match extent(answer, is_head) {
+                Extent::Part if answer.len() < STATUS_LINE_BYTES => {}
+                extent => return extent == Extent::Whole,
+            }
+            if !matches!(stream.read_buf(answer).await, Ok(1..)) {
+                return false;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PROBE_REST, reading)
+        .await
+        .unwrap_or(false)
 }

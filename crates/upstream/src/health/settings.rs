@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use lockgate_model::resource::{
-    ActiveHealthy, ActiveUnhealthy, Checks, OutlierPolicy, PassiveHealthy, PassiveUnhealthy,
-    ProbeKind,
+    ActiveChecks, ActiveHealthy, ActiveUnhealthy, Checks, OutlierPolicy, PassiveHealthy,
+    PassiveUnhealthy, ProbeKind,
 };
 
 use super::verdict::{Limits, Report};
-use crate::limits::DOUBLINGS;
+use crate::limits::{DOUBLINGS, KEPT_INTERVAL};
 
 /// What an upstream's checks are compiled to.
 #[derive(Debug, Clone)]
@@ -27,6 +27,10 @@ pub(crate) struct Settings {
     pub(crate) head: String,
     /// A probe behind its Host.
     pub(crate) tail: String,
+    /// Whether the answer has no body.
+    pub(crate) is_head: bool,
+    /// Whether the connections of probes are kept.
+    pub(crate) keeps: bool,
     /// TLS of probes; `None` where it cannot be set up.
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     /// Pause between probes of healthy nodes; `None` for no probes.
@@ -147,7 +151,9 @@ impl Settings {
                 timeouts: count(bad.timeouts),
             },
         };
-        let (head, tail) = request(&stored);
+        let healthy_interval = healthy.and_then(|healthy| every(healthy.interval));
+        let keeps = keeps(active, healthy_interval);
+        let (head, tail) = request(active, keeps);
         Self {
             kind: active.kind,
             timeout: Duration::try_from_secs_f64(active.timeout)
@@ -160,8 +166,10 @@ impl Settings {
             rewritten_host: rewritten_host.map(Into::into),
             head,
             tail,
+            is_head: active.http_method == "HEAD",
+            keeps,
             tls,
-            healthy_interval: healthy.and_then(|healthy| every(healthy.interval)),
+            healthy_interval,
             unhealthy_interval: unhealthy.and_then(|unhealthy| every(unhealthy.interval)),
             active: active_rules,
             passive: passive_rules,
@@ -203,16 +211,30 @@ impl Settings {
     }
 }
 
+/// Further lines of the request. A line within a line would be another header, or another request.
+fn lines(active: &ActiveChecks) -> impl Iterator<Item = &String> {
+    let lines = active.req_headers.iter();
+    lines.filter(|line| !line.is_empty() && !line.contains(['\r', '\n']))
+}
+
+/// Whether the connections of probes are kept: where they are plain and come often, unless a line says what becomes of them.
+fn keeps(active: &ActiveChecks, interval: Option<Duration>) -> bool {
+    let is_about_it = |line: &String| {
+        let name = line.split(':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("connection")
+    };
+    active.kind == ProbeKind::Http
+        && interval.is_some_and(|interval| interval <= KEPT_INTERVAL)
+        && !lines(active).any(is_about_it)
+}
+
 /// The request of a probe, before and behind the value of its Host.
-fn request(stored: &Checks) -> (String, String) {
-    let active = &stored.active;
-    let mut head = format!(
-        "{} {} HTTP/1.1\r\nConnection: close\r\n",
-        active.http_method, active.http_path
-    );
-    // A line within a line would be another header, or another request.
-    let is_line = |line: &&String| !line.is_empty() && !line.contains(['\r', '\n']);
-    for line in active.req_headers.iter().filter(is_line) {
+fn request(active: &ActiveChecks, keeps: bool) -> (String, String) {
+    let mut head = format!("{} {} HTTP/1.1\r\n", active.http_method, active.http_path);
+    if !keeps {
+        head.push_str("Connection: close\r\n");
+    }
+    for line in lines(active) {
         head.push_str(line);
         head.push_str("\r\n");
     }
@@ -269,11 +291,42 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_kept_where_probes_come_often_and_no_line_speaks_against_it() {
+        let often = json!({"interval": 5});
+        for (active, keeps) in [
+            (json!({"healthy": often}), true),
+            (json!({"healthy": {"interval": 6}}), false),
+            (json!({"unhealthy": often}), false),
+            (json!({"healthy": often, "type": "https"}), false),
+            (json!({"healthy": often, "type": "tcp"}), false),
+            (
+                json!({"healthy": often, "req_headers": ["CONNECTION: x"]}),
+                false,
+            ),
+            (
+                json!({"healthy": often, "req_headers": ["Connections: x"]}),
+                true,
+            ),
+        ] {
+            assert_eq!(
+                settings(&json!({"active": active})).keeps,
+                keeps,
+                "{active}"
+            );
+        }
+    }
+
+    #[test]
     fn writes_the_request() {
         let plain = settings(&json!({"active": {}}));
         assert_eq!(
             format!("{}a{}", plain.head, plain.tail),
             "GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n"
+        );
+        let kept = settings(&json!({"active": {"healthy": {"interval": 5}}}));
+        assert_eq!(
+            format!("{}a{}", kept.head, kept.tail),
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         );
         let full = settings(&json!({"active": {
             "http_method": "POST", "http_path": "/x?y", "http_req_body": "ping", "timeout": 0,
