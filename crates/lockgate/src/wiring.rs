@@ -75,6 +75,7 @@ pub(crate) fn node(configuration: &Configuration) -> NodeOptions {
     NodeOptions {
         workers: workers(configuration),
         attributes: configuration.boot.config.plugin_attr.clone(),
+        https_ports: configuration.boot.listeners.https_ports.as_slice().into(),
         resolver: Resolver::new(dns(configuration)),
         id: instance::id(configuration).into(),
         hostname: lockgate_proxy::hostname().into(),

@@ -26,6 +26,8 @@ pub struct NodeOptions {
     pub workers: usize,
     /// `plugin_attr` of `config.yaml`.
     pub attributes: Map<String, Value>,
+    /// Ports of `apisix.ssl.listen`, where clients can reach the gateway over HTTPS.
+    pub https_ports: Arc<[u16]>,
     /// How names are resolved.
     pub resolver: Resolver,
     /// The id of this gateway (`apisix.id`).

@@ -158,6 +158,7 @@ fn options() -> NodeOptions {
     NodeOptions {
         workers: 1,
         attributes: Map::new(),
+        https_ports: [].into(),
         resolver: Resolver::new(DnsOptions::default()),
         id: "node".into(),
         hostname: "host".into(),

@@ -9,6 +9,8 @@ use super::tree::{Node, Value};
 pub struct Listeners {
     /// `apisix.node_listen`
     pub http: Vec<HttpListener>,
+    /// Ports of `apisix.ssl.listen`, for what leads clients to HTTPS; none where `apisix.ssl.enable` is off.
+    pub https_ports: Vec<u16>,
     /// `apisix.proxy_protocol.listen_http_port`
     pub proxy_protocol: Vec<HttpListener>,
     /// `deployment.admin.admin_listen`; `None` where the Admin API is off.
@@ -84,7 +86,12 @@ pub(super) fn of(tree: &Node) -> Result<Listeners, Refusal> {
             });
         }
     }
-    shared(tree, "ssl.listen", 9443, ipv6, &taken)?;
+    for (address, _) in shared(tree, "ssl.listen", 9443, ipv6, &taken)? {
+        let port = address.port();
+        if is_on("apisix.ssl.enable") && !listeners.https_ports.contains(&port) {
+            listeners.https_ports.push(port);
+        }
+    }
     listeners.proxy_protocol = proxy_protocol(tree, ipv6, &taken, &listeners.http)?;
     Ok(listeners)
 }
