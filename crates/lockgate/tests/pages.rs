@@ -182,9 +182,21 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The README and every guide that has a session.
+/// The README, every guide, and the page of every plugin.
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root().join("README.md")];
+    let folders = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.expect("readable").path())
+    };
+    for family in folders(root().join("plugins")) {
+        let plugins = folders(family.join("src"));
+        pages.extend(
+            plugins
+                .map(|plugin| plugin.join("README.md"))
+                .filter(|page| page.is_file()),
+        );
+    }
     let guides = fs::read_dir(root().join("docs")).expect("docs/ is there");
     pages.extend(
         guides
@@ -205,8 +217,8 @@ fn every_session_of_the_pages_runs_as_printed() {
             continue;
         }
         sessions += 1;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        findings.extend(run(&name, &page));
+        let name = path.strip_prefix(root()).unwrap_or(&path).display();
+        findings.extend(run(&name.to_string(), &page));
     }
     assert!(sessions > 0, "no page has a session");
     let mut out = std::io::stderr().lock();
