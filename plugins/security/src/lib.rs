@@ -4,5 +4,9 @@
 
 use lockgate_plugin::Descriptor;
 
+pub mod cors;
+
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[];
+pub const ALL: &[Descriptor] = &[
+    Descriptor::of::<cors::Cors>(),
+];
