@@ -5,8 +5,10 @@
 use lockgate_plugin::Descriptor;
 
 pub mod cors;
+pub mod ip_restriction;
 
 /// The plugins of this family.
 pub const ALL: &[Descriptor] = &[
     Descriptor::of::<cors::Cors>(),
+    Descriptor::of::<ip_restriction::IpRestriction>(),
 ];
