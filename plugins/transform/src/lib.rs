@@ -9,10 +9,12 @@ mod decode;
 mod escape;
 mod fields;
 pub mod proxy_rewrite;
+pub mod redirect;
 pub mod response_rewrite;
 
 /// The plugins of this family.
 pub const ALL: &[Descriptor] = &[
     Descriptor::of::<proxy_rewrite::ProxyRewrite>(),
+    Descriptor::of::<redirect::Redirect>(),
     Descriptor::of::<response_rewrite::ResponseRewrite>(),
 ];
