@@ -200,6 +200,12 @@ fn values(
         .collect()
 }
 
+/// Names and texts of an object, whose values are strings and numbers.
+pub(crate) fn texts(config: Option<&Value>) -> impl Iterator<Item = (&String, String)> {
+    let fields = config.and_then(Value::as_object).into_iter().flatten();
+    fields.map(|(name, value)| (name, plain(value)))
+}
+
 /// Names of a list.
 fn names(config: Option<&Value>, name: impl Fn(&str) -> Box<str>) -> Vec<Box<str>> {
     let names = config.and_then(Value::as_array).into_iter().flatten();

@@ -7,6 +7,7 @@ use lockgate_plugin::Descriptor;
 
 mod decode;
 mod escape;
+pub mod fault_injection;
 mod fields;
 pub mod proxy_rewrite;
 pub mod redirect;
@@ -14,6 +15,7 @@ pub mod response_rewrite;
 
 /// The plugins of this family.
 pub const ALL: &[Descriptor] = &[
+    Descriptor::of::<fault_injection::FaultInjection>(),
     Descriptor::of::<proxy_rewrite::ProxyRewrite>(),
     Descriptor::of::<redirect::Redirect>(),
     Descriptor::of::<response_rewrite::ResponseRewrite>(),
