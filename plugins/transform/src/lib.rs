@@ -11,6 +11,7 @@ pub mod fault_injection;
 mod fields;
 pub mod proxy_rewrite;
 pub mod redirect;
+pub mod request_id;
 pub mod response_rewrite;
 
 /// The plugins of this family.
@@ -18,5 +19,6 @@ pub const ALL: &[Descriptor] = &[
     Descriptor::of::<fault_injection::FaultInjection>(),
     Descriptor::of::<proxy_rewrite::ProxyRewrite>(),
     Descriptor::of::<redirect::Redirect>(),
+    Descriptor::of::<request_id::RequestId>(),
     Descriptor::of::<response_rewrite::ResponseRewrite>(),
 ];
