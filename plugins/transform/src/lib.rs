@@ -9,6 +9,7 @@ mod decode;
 mod escape;
 pub mod fault_injection;
 mod fields;
+pub mod gzip;
 pub mod proxy_rewrite;
 pub mod redirect;
 pub mod request_id;
@@ -17,6 +18,7 @@ pub mod response_rewrite;
 /// The plugins of this family.
 pub const ALL: &[Descriptor] = &[
     Descriptor::of::<fault_injection::FaultInjection>(),
+    Descriptor::of::<gzip::Gzip>(),
     Descriptor::of::<proxy_rewrite::ProxyRewrite>(),
     Descriptor::of::<redirect::Redirect>(),
     Descriptor::of::<request_id::RequestId>(),
