@@ -292,10 +292,7 @@ fn write_head(
         out.extend_from_slice(b"\r\n");
     }
     match framing {
-        Out::Chunked => out.extend_from_slice(
-            b"Transfer-Encoding: chunked
-",
-        ),
+        Out::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Out::Open => {}
         Out::Plain => {
             // HEAD and 304 say how long the body would have been.
