@@ -375,6 +375,18 @@ impl<'a> Exchange<'a> {
             .find_map(|(_, value)| value.downcast_mut())
     }
 
+    /// Memory to write into, empty: taken for as long as it is needed, and given back by [`Self::set_scratch`].
+    pub fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.host.state_mut().scratch);
+        scratch.clear();
+        scratch
+    }
+
+    /// Gives memory back.
+    pub fn set_scratch(&mut self, scratch: Vec<u8>) {
+        self.host.state_mut().scratch = scratch;
+    }
+
     /// What limiting plugins found, to say what this one finds.
     pub fn rate_limiting(&mut self) -> &mut RateLimiting {
         &mut self.host.state_mut().rate_limiting

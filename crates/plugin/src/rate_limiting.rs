@@ -7,8 +7,7 @@ use std::{cell::OnceCell, io::Write as _};
 /// The text of the variable is made when somebody asks for it, which is rare; to note these few numbers is not.
 #[derive(Debug, Default)]
 pub struct RateLimiting {
-    /// What was counted under, in the words of the reference: `/apisix/routes/1:3405691582:127.0.0.1`. Where the plugin wrote it
-    /// anyway to count, it costs nothing more; the memory is the next request's again.
+    /// What was counted under, in the words of the reference: `/apisix/routes/1:3405691582:127.0.0.1`.
     pub key: Vec<u8>,
     /// What is allowed.
     pub limit: u64,
@@ -21,9 +20,10 @@ pub struct RateLimiting {
 }
 
 impl RateLimiting {
-    /// Says what was found, under the [`key`](Self::key) that is there.
+    /// Says what was found under a key, and leaves other memory in its place.
     #[inline]
-    pub fn say(&mut self, limit: u64, remaining: i64, reset_s: u64) {
+    pub fn say(&mut self, key: &mut Vec<u8>, limit: u64, remaining: i64, reset_s: u64) {
+        std::mem::swap(&mut self.key, key);
         self.limit = limit;
         self.remaining = remaining;
         self.reset_s = reset_s;
@@ -81,9 +81,7 @@ mod tests {
                 r#"{"rate_limiting_key":"g:b","rate_limiting_limit":5,"rate_limiting_remaining":-1,"rate_limiting_reset":0}"#,
             ),
         ] {
-            said.key.clear();
-            said.key.extend_from_slice(key.as_bytes());
-            said.say(limit, remaining, reset_s);
+            said.say(&mut key.as_bytes().to_vec(), limit, remaining, reset_s);
             assert_eq!(said.text(), Some(expected.as_bytes()));
         }
         said.clear();

@@ -22,6 +22,8 @@ pub struct State {
     pub filters: Vec<Box<dyn BodyFilter>>,
     /// Variables that plugins have set.
     pub variables: Vec<(Variable, Vec<u8>)>,
+    /// Memory that a hook may write into and that is nobody's when it returns, so that no request has to allocate it.
+    pub scratch: Vec<u8>,
     /// What limiting plugins found.
     pub rate_limiting: RateLimiting,
     /// Whether hooks that run are noted.
