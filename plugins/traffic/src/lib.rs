@@ -2,10 +2,16 @@
 //!
 //! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known.
 
+pub mod limit_conn;
 pub mod limit_count;
+pub mod limit_req;
 mod limiting;
 
 use lockgate_plugin::Descriptor;
 
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[Descriptor::of::<limit_count::LimitCount>()];
+pub const ALL: &[Descriptor] = &[
+    Descriptor::of::<limit_conn::LimitConn>(),
+    Descriptor::of::<limit_count::LimitCount>(),
+    Descriptor::of::<limit_req::LimitReq>(),
+];

@@ -6,7 +6,7 @@ use lockgate_plugin::ConfigError;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::limiting::{KeyType, Number};
+use crate::limiting::{KeyType, Number, Policy};
 
 /// The configuration as users write it.
 #[derive(Debug, Deserialize)]
@@ -37,20 +37,6 @@ pub(super) enum WindowType {
     Fixed,
     /// Anywhere: the last window counts by its share.
     Sliding,
-}
-
-/// Who counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Policy {
-    /// This node.
-    Local,
-    /// A Redis server.
-    Redis,
-    /// A Redis cluster.
-    RedisCluster,
-    /// The Redis server that sentinels name.
-    RedisSentinel,
 }
 
 /// One of several limits.

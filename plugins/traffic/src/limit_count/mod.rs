@@ -23,8 +23,8 @@ use lockgate_plugin::{
 pub use config::Config;
 pub use headers::Names;
 
-use crate::limiting::{Refusal, Scope};
-use config::{Policy, WindowType};
+use crate::limiting::{Policy, Refusal, Scope, now_ms};
+use config::WindowType;
 use rule::{Applied, Rule, Rules};
 
 /// The reference's dictionary of counters.
@@ -100,13 +100,13 @@ impl Access for LimitCount {
             Ok(applied) => applied,
             Err(error) => return self.without_rules(&error),
         };
-        let now_ms = u64::try_from(ex.now().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = now_ms(ex);
         for Applied { rule, quota, value } in applied {
             let key = self.key(rule, value.as_deref(), ex);
             let decision = self.counters.count(self.scope.hash(&key), quota, now_ms);
-            ex.rate_limiting().key = key;
-            if let Some(flow) = self.tell(rule, quota, decision, ex) {
-                return flow;
+            self.tell(rule, key, quota, decision, ex);
+            if !decision.is_allowed {
+                return self.refusal.flow();
             }
         }
         Flow::Next
@@ -125,15 +125,16 @@ impl LimitCount {
         }
     }
 
-    /// Tells the client and logs what was decided; the answer, if the request is refused.
+    /// Tells the client and logs what was decided.
     #[inline]
     fn tell(
         &self,
         rule: &Rule,
+        mut key: Vec<u8>,
         quota: Quota,
         decision: Decision,
         ex: &mut Exchange<'_>,
-    ) -> Option<Flow> {
+    ) {
         let limit = quota.limit.get();
         let Decision {
             is_allowed,
@@ -142,7 +143,9 @@ impl LimitCount {
         } = decision;
         let remaining = if is_allowed { remaining } else { 0 };
         let reset_cs = (reset_s * 100.0).floor() as u64;
-        ex.rate_limiting().say(limit, remaining, reset_cs / 100);
+        let said = ex.rate_limiting();
+        said.say(&mut key, limit, remaining, reset_cs / 100);
+        ex.set_scratch(key);
         if self.shows_quota {
             let headers = ex.response_headers();
             self.names.with(|names| match (names, &rule.prefix) {
@@ -155,7 +158,6 @@ impl LimitCount {
                 }
             });
         }
-        (!is_allowed).then(|| self.refusal.flow())
     }
 
     /// What becomes of a request that cannot be counted, because no rule applies or a limit is none.

@@ -10,8 +10,24 @@ pub(crate) use amount::{Amount, Number};
 pub(crate) use scope::Scope;
 pub(crate) use source::{KeyType, Source};
 
-use lockgate_plugin::Flow;
-use serde::Serialize;
+use std::time::Duration;
+
+use lockgate_plugin::{Exchange, Flow};
+use serde::{Deserialize, Serialize};
+
+/// Who counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Policy {
+    /// This node.
+    Local,
+    /// A Redis server.
+    Redis,
+    /// A Redis cluster.
+    RedisCluster,
+    /// The Redis server that sentinels name.
+    RedisSentinel,
+}
 
 /// How a request is refused.
 #[derive(Debug)]
@@ -41,6 +57,21 @@ impl Refusal {
             None => Flow::page(self.status),
         }
     }
+}
+
+/// Waits before a request goes on; less than a millisecond is not worth it, as in the reference.
+pub(crate) async fn delay(seconds: f64) {
+    if seconds >= 0.001 {
+        // Beyond what a duration can hold, the wait ends with the client's patience.
+        let delay = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Milliseconds since the epoch.
+#[inline]
+pub(crate) fn now_ms(ex: &Exchange<'_>) -> u64 {
+    u64::try_from(ex.now().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An answer `{"error_msg": …}`.

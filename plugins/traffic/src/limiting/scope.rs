@@ -43,7 +43,7 @@ impl Scope {
         }
     }
 
-    /// Writes the key of a request into the memory that is kept for it, and takes that.
+    /// The key of a request, in memory that is the exchange's (`set_scratch`).
     #[inline]
     pub(crate) fn key(&self, source: &Source, ex: &mut Exchange<'_>) -> Vec<u8> {
         self.key_with(ex, |ex, key| source.write(ex, key))
@@ -56,8 +56,7 @@ impl Scope {
         ex: &mut Exchange<'_>,
         value: impl FnOnce(&Exchange<'_>, &mut Vec<u8>),
     ) -> Vec<u8> {
-        let mut key = std::mem::take(&mut ex.rate_limiting().key);
-        key.clear();
+        let mut key = ex.take_scratch();
         key.extend_from_slice(&self.text);
         value(ex, &mut key);
         key.extend_from_slice(&self.behind);
