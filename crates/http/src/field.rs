@@ -120,6 +120,45 @@ fn is_same_token(token: &[u8], lower: &[u8]) -> bool {
     }
 }
 
+/// Whether both texts, which are of the same length, spell the same in any case.
+///
+/// Compares words: where a lookup goes through all fields, most names cost two loads.
+#[inline]
+pub(crate) fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    let wide = |bytes: Option<&[u8; 8]>| u64::from_le_bytes(bytes.copied().unwrap_or_default());
+    let narrow =
+        |bytes: Option<&[u8; 4]>| u64::from(u32::from_le_bytes(bytes.copied().unwrap_or_default()));
+    match one.len() {
+        4..=7 => {
+            is_same_word(narrow(one.first_chunk()), narrow(other.first_chunk()))
+                && is_same_word(narrow(one.last_chunk()), narrow(other.last_chunk()))
+        }
+        8..=16 => {
+            is_same_word(wide(one.first_chunk()), wide(other.first_chunk()))
+                && is_same_word(wide(one.last_chunk()), wide(other.last_chunk()))
+        }
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+/// Whether eight bytes are the same but for the case of letters.
+#[inline]
+fn is_same_word(one: u64, other: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x80 * EACH;
+    let differs = one ^ other;
+    if differs & !(0x20 * EACH) != 0 {
+        return false;
+    }
+    // Of each byte the top bit says whether it is `a` to `z`: it is at least `a`, not beyond `z`, and of ASCII.
+    let lower = other | (0x20 * EACH);
+    let low_bits = lower & !TOP;
+    let from_a = low_bits + (0x80 - u64::from(b'a')) * EACH;
+    let beyond_z = low_bits + (0x7f - u64::from(b'z')) * EACH;
+    let is_letter = from_a & !beyond_z & !lower & TOP;
+    (differs << 2) & !is_letter == 0
+}
+
 /// Whether `text` spells `usual` in any case. Most senders write it as `usual` is, which one comparison of memory shows.
 #[inline]
 pub(crate) fn is_same(text: &[u8], usual: &[u8]) -> bool {
@@ -160,6 +199,23 @@ mod tests {
             ("", Known::Other),
         ] {
             assert_eq!(Known::of(name.as_bytes()), known, "{name}");
+        }
+    }
+
+    #[test]
+    fn compares_names_as_byte_by_byte() {
+        // Every pair of bytes, in every place of words of every length.
+        for length in 1..=20 {
+            for place in 0..length {
+                for (one, other) in (0..=u8::MAX).flat_map(|one| {
+                    [0, 1, 0x20, 0x21, 0x80, 0xa0].map(|differs| (one, one ^ differs))
+                }) {
+                    let (mut left, mut right) = (vec![b'-'; length], vec![b'-'; length]);
+                    (left[place], right[place]) = (one, other);
+                    let expected = left.eq_ignore_ascii_case(&right);
+                    assert_eq!(is_same_name(&left, &right), expected, "{left:?} {right:?}");
+                }
+            }
         }
     }
 

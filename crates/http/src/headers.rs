@@ -3,7 +3,7 @@
 //! An untouched field is forwarded by copying the run of lines it stands in, with its case, order and spacing. Edits append
 //! a line to the same bytes and point the index at it. HTTP/2 and HTTP/3 heads are built with [`Headers::append`] alone.
 
-use crate::field::Known;
+use crate::field::{Known, is_same_name};
 
 /// One field line.
 #[derive(Debug, Clone, Copy)]
@@ -134,8 +134,7 @@ impl Headers {
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.kept()
             .filter(move |field| {
-                field.name_len as usize == name.len()
-                    && self.name_of(field).eq_ignore_ascii_case(name)
+                field.name_len as usize == name.len() && is_same_name(self.name_of(field), name)
             })
             .map(|field| self.value_of(field))
     }
