@@ -84,7 +84,8 @@ impl Headers {
         });
     }
 
-    pub(crate) fn drop_where(&mut self, is_unwanted: impl Fn(&Field) -> bool) {
+    /// Removes the fields for which `is_unwanted` holds.
+    pub fn drop_where(&mut self, is_unwanted: impl Fn(&Field) -> bool) {
         for field in &mut self.fields {
             if field.is_kept && is_unwanted(field) {
                 field.is_kept = false;
@@ -127,6 +128,14 @@ impl Headers {
         self.get_all(name).next()
     }
 
+    /// Value of the first field of this name that is there or was removed; one that was replaced is gone.
+    pub fn get_received(&self, name: &[u8]) -> Option<&[u8]> {
+        self.fields
+            .iter()
+            .find(|field| self.name_of(field).eq_ignore_ascii_case(name))
+            .map(|field| self.value_of(field))
+    }
+
     /// Values of all fields of this name, in any case.
     pub fn get_all<'a, 'n>(
         &'a self,
@@ -147,14 +156,21 @@ impl Headers {
             .map(|field| self.value_of(field))
     }
 
-    /// Adds a field at the end. Bytes that may not stand in a value (CR, LF, NUL) become spaces (RFC 9110 §5.5).
+    /// Adds a field at the end. Bytes that may not stand in a value (CR, LF, NUL) become spaces (RFC 9110 §5.5); under a name that is no
+    /// token nothing is added.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        if !is_token(name) {
+            return;
+        }
         let field = self.write_line(name, value);
         self.fields.push(field);
     }
 
-    /// Makes `value` the only value of this name, in the place of its first field or at the end.
+    /// Makes `value` the only value of this name, in the place of its first field or at the end; as [`Self::append`].
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        if !is_token(name) {
+            return;
+        }
         let line = self.write_line(name, value);
         let mut placed = false;
         for index in 0..self.fields.len() {
@@ -239,6 +255,14 @@ impl Headers {
     }
 }
 
+/// Whether this can name a field (RFC 9110 §5.6.2), and is not longer than the index can say.
+fn is_token(name: &[u8]) -> bool {
+    let is_token_byte = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || memchr::memchr(*byte, b"!#$%&'*+-.^_`|~").is_some()
+    };
+    !name.is_empty() && name.len() <= usize::from(u16::MAX) && name.iter().all(is_token_byte)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -263,6 +287,15 @@ mod tests {
         headers.set(b"New", b"x\r\ny: 1");
         assert_eq!(written(&headers), "a: 9\r\nC: 4\r\nNew: x  y: 1\r\n");
         assert_eq!(headers.get(b"A"), Some(&b"9"[..]));
+        for name in ["", "a b", "a\r\nb", "a:", "\u{e4}"] {
+            headers.append(name.as_bytes(), b"1");
+            headers.set(name.as_bytes(), b"1");
+        }
+        assert_eq!(written(&headers), "a: 9\r\nC: 4\r\nNew: x  y: 1\r\n");
+        assert_eq!(
+            (headers.get(b"b"), headers.get_received(b"b")),
+            (None, Some(&b"2"[..]))
+        );
     }
 
     #[derive(Debug, Clone)]

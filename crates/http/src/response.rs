@@ -160,12 +160,19 @@ impl ResponseHead {
         self.status
     }
 
-    /// Gives the response another status, whose reason phrase is left to whoever sends it. Where the body ends stays as it was.
+    /// Gives the response another final status, whose reason phrase is left to whoever sends it. Where the body ends stays as it was.
+    ///
+    /// A change of protocols stays one, and what is no final status (200 to 599) is passed over.
     pub fn set_status(&mut self, status: u16) {
-        if status != self.status {
+        if status != self.status && self.status != 101 && (200..=599).contains(&status) {
             self.status = status;
             self.reason_at = 0..0;
         }
+    }
+
+    /// Whether a response of this status has no body, whatever its fields say (RFC 9110 §6.4.1).
+    pub fn forbids_body(status: u16) -> bool {
+        matches!(status, 100..=199 | 204 | 304)
     }
 
     /// Becomes the head of an answer of the gateway's own: no fields yet, a body of a known length.

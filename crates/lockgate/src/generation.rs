@@ -88,7 +88,6 @@ impl Generation {
             Some(before) => before.node.renewed(node),
             None => Node::new(Handle::current(), node),
         };
-        node.serve(lockgate_plugins::all());
         let plugins = Arc::new(apis::plugins(&configuration));
         let compiled = {
             let plugins = plugins.clone();

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    Body, Exchange, Flow, Instance, PluginSet, Slot,
+    About, Body, Exchange, Flow, Instance, Kind, PluginSet, Slot,
     hooks::{Answering, Hooks, Noting},
 };
 
@@ -63,10 +63,12 @@ impl Chain {
     /// The chain of a route for a consumer who brings plugins along, group and all: what the consumer says counts more than what the
     /// route says. Of plugins that the route has too, `rewrite` has run before the consumer was known, and is left out.
     pub fn for_consumer(route: &PluginSet, brought: &PluginSet) -> Option<Self> {
-        Self::build(&route.under(brought), |name| route.get(name).is_none())
+        Self::build(&route.under(brought), |about| {
+            about.kind != Kind::Auth && route.get(about.name).is_none()
+        })
     }
 
-    fn build(set: &PluginSet, rewrites: impl Fn(&str) -> bool) -> Option<Self> {
+    fn build(set: &PluginSet, rewrites: impl Fn(&About) -> bool) -> Option<Self> {
         let mut plugins: Vec<Arc<Instance>> = set
             .iter()
             .filter_map(|(_, slot)| match slot {
@@ -80,7 +82,7 @@ impl Chain {
         // Own priorities win; of equal ones the plugins' own order decides.
         plugins.sort_by_key(|one| std::cmp::Reverse((one.priority, one.about.priority)));
         let rewrite = steps(&plugins, |of| {
-            of.hooks.rewrite.clone().filter(|_| rewrites(of.about.name))
+            of.hooks.rewrite.clone().filter(|_| rewrites(of.about))
         });
         Some(Self {
             rewrite,
@@ -207,7 +209,8 @@ pub async fn run(
 fn answered(of: &Instance, mut reply: Box<crate::Reply>) -> Flow {
     reply.by = of.about.name;
     if reply.status >= 400 {
-        tracing::warn!(
+        // Clients can cause any number of these.
+        tracing::info!(
             plugin = of.about.name,
             status = reply.status,
             "a plugin answered the request"

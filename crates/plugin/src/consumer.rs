@@ -72,8 +72,7 @@ pub trait Credential: Any + Send + Sync + Sized {
 /// A type of credentials without its type.
 #[derive(Clone, Copy)]
 pub struct CredentialType {
-    /// The member by which credentials are found.
-    pub key: &'static str,
+    key: &'static str,
     compile: fn(&Value, &Compile<'_>) -> Result<Secret, ConfigError>,
 }
 
@@ -86,17 +85,26 @@ impl CredentialType {
         }
     }
 
-    /// Compiles a credential.
+    /// Compiles a credential; the key that it is found by comes first.
     ///
     /// # Errors
-    /// It cannot be honoured.
-    pub fn compile(&self, config: &Value, cx: &Compile<'_>) -> Result<Secret, ConfigError> {
+    /// It cannot be honoured, or has no key.
+    pub fn compile(
+        &self,
+        config: &Value,
+        cx: &Compile<'_>,
+    ) -> Result<(Box<[u8]>, Secret), ConfigError> {
         // Else a client that shows the text of the reference would be let in (`create_consume_cache` in `apisix/consumer.lua`).
         if is_unresolved(config) {
             return Err(ConfigError::new("a secret that it refers to has no value"));
         }
         let config = &cx.node.fill(cx.about, Part::Credential, config)?;
-        (self.compile)(config, &Compile { config, ..*cx })
+        let Some(key) = config.get(self.key).and_then(Value::as_str) else {
+            let sentence = format!("missing consumer auth credential '{}'", self.key);
+            return Err(ConfigError(sentence));
+        };
+        let secret = (self.compile)(config, &Compile { config, ..*cx })?;
+        Ok((key.as_bytes().into(), secret))
     }
 }
 
@@ -111,6 +119,17 @@ fn is_unresolved(config: &Value) -> bool {
 }
 
 type Shard = HashMap<Box<[u8]>, Arc<Consumer>, RandomState>;
+
+/// A key that leads to a consumer no more; what another has put under it meanwhile stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Name of the consumer.
+    pub name: Arc<str>,
+    /// Id of the credential.
+    pub credential_id: Option<Arc<str>>,
+}
 
 /// Consumers by their credentials for one plugin, or by their names.
 ///
@@ -154,19 +173,39 @@ impl Consumers {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Puts and removes consumers, all at once. For the compiler of snapshots alone, which is one task.
-    pub fn update(&self, changes: impl IntoIterator<Item = (Box<[u8]>, Option<Arc<Consumer>>)>) {
-        let mut shards = None;
-        for (key, consumer) in changes {
+    /// Removes consumers and puts others, all at once; a key that changes hands goes to whom it is put for. For the compiler of
+    /// snapshots alone, which is one task.
+    pub fn update(
+        &self,
+        removed: impl IntoIterator<Item = Removed>,
+        put: impl IntoIterator<Item = (Box<[u8]>, Arc<Consumer>)>,
+    ) {
+        let mut shards: Option<Vec<Arc<Shard>>> = None;
+        let mut change = |key: Box<[u8]>, change: &dyn Fn(&mut Shard, Box<[u8]>)| {
             let shards = shards.get_or_insert_with(|| Vec::clone(&self.shards.load()));
-            let Some(shard) = shards.get_mut(self.shard_of(&key)) else {
-                continue;
-            };
-            let shard = Arc::make_mut(shard);
-            match consumer {
-                Some(consumer) => shard.insert(key, consumer),
-                None => shard.remove(&key),
-            };
+            if let Some(shard) = shards.get_mut(self.shard_of(&key)) {
+                change(Arc::make_mut(shard), key);
+            }
+        };
+        for Removed {
+            key,
+            name,
+            credential_id,
+        } in removed
+        {
+            change(key, &|shard, key| {
+                let is_whose = |found: &Arc<Consumer>| {
+                    found.name == name && found.credential_id == credential_id
+                };
+                if shard.get(&key).is_some_and(is_whose) {
+                    shard.remove(&key);
+                }
+            });
+        }
+        for (key, consumer) in put {
+            change(key, &|shard, key| {
+                shard.insert(key, consumer.clone());
+            });
         }
         if let Some(shards) = shards {
             let count = shards.iter().map(|shard| shard.len()).sum();
@@ -200,11 +239,17 @@ mod tests {
         let consumers = Consumers::default();
         assert!(consumers.is_empty());
         let key = |number: usize| number.to_string().into_bytes().into_boxed_slice();
-        let put = |number: usize| (key(number), Some(testing::consumer(&number.to_string())));
-        consumers.update((0..1000).map(put));
-        consumers.update([(key(7), None), put(1000)]);
+        let put = |number: usize| (key(number), testing::consumer(&number.to_string()));
+        let removed = |number: usize, name: &str| Removed {
+            key: key(number),
+            name: name.into(),
+            credential_id: None,
+        };
+        consumers.update([], (0..1000).map(put));
+        // The key of 8 is not 7's to take away.
+        consumers.update([removed(7, "7"), removed(8, "7")], [put(1000)]);
         assert!(!consumers.is_empty());
-        for (number, expected) in [(0, true), (7, false), (999, true), (1000, true)] {
+        for (number, expected) in [(0, true), (7, false), (8, true), (999, true), (1000, true)] {
             let found = consumers.find(&key(number));
             let name = found.map(|found| found.name.to_string());
             assert_eq!(name, expected.then(|| number.to_string()));

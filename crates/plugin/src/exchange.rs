@@ -165,9 +165,11 @@ impl<'a> Exchange<'a> {
         set.unwrap_or_else(|| self.host.request().method_name())
     }
 
-    /// Sends the request with another method.
+    /// Sends the request with another method. One that is not written in capitals is passed over.
     pub fn set_method(&mut self, method: &[u8]) {
-        self.host.state_mut().outgoing.method = Some(method.to_vec());
+        if !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) {
+            self.host.state_mut().outgoing.method = Some(method.to_vec());
+        }
     }
 
     /// The path in normal form.
@@ -180,14 +182,15 @@ impl<'a> Exchange<'a> {
         self.host.query()
     }
 
-    /// Gives the request another query, without `?`, for plugins that follow and for the upstream.
+    /// Gives the request another query, without `?`, for plugins that follow and for the upstream. Bytes that cannot stand in a request
+    /// line are escaped.
     pub fn set_query(&mut self, query: Vec<u8>) {
-        self.host.state_mut().outgoing.query = Some(query);
+        self.host.state_mut().outgoing.query = Some(escaped(query));
     }
 
-    /// Sends the request to this path and query (`upstream_uri`).
+    /// Sends the request to this path and query (`upstream_uri`). Bytes that cannot stand in a request line are escaped.
     pub fn set_upstream_uri(&mut self, uri: Vec<u8>) {
-        self.host.state_mut().outgoing.uri = Some(uri);
+        self.host.state_mut().outgoing.uri = Some(escaped(uri));
     }
 
     /// Path and query that were set with [`Self::set_upstream_uri`].
@@ -196,7 +199,9 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends the request with this `Host`, whatever the upstream's `pass_host` says.
-    pub fn set_upstream_host(&mut self, host: Vec<u8>) {
+    /// Bytes that cannot stand in it are left out.
+    pub fn set_upstream_host(&mut self, mut host: Vec<u8>) {
+        host.retain(|byte| !ends_word(*byte));
         self.host.state_mut().outgoing.host = Some(host);
     }
 
@@ -432,4 +437,28 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// Whether a byte would end a word of a request line.
+fn ends_word(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+/// A part of a request target with what would end it escaped.
+fn escaped(text: Vec<u8>) -> Vec<u8> {
+    if !text.iter().any(|byte| ends_word(*byte)) {
+        return text;
+    }
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for byte in text {
+        if ends_word(byte) {
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+            out.push(b'%');
+            out.push(digit(byte >> 4).to_ascii_uppercase() as u8);
+            out.push(digit(byte & 15).to_ascii_uppercase() as u8);
+        } else {
+            out.push(byte);
+        }
+    }
+    out
 }

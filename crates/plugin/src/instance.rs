@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use lockgate_expr::Expr;
 use serde_json::Value;
 
-use crate::{About, Compile, ConfigError, Descriptor, Exchange, Hooks, Kind, node::Part};
+use crate::{About, Compile, ConfigError, Descriptor, Exchange, Hooks, node::Part};
 
 /// One configuration of one plugin, compiled, with what its `_meta` says.
 #[derive(Debug)]
@@ -131,14 +131,6 @@ impl PluginSet {
     pub fn under(&self, over: &Self) -> Self {
         let mut slots = self.slots.clone();
         slots.extend(over.slots.iter().map(|(name, slot)| (*name, slot.clone())));
-        Self { slots }
-    }
-
-    /// The same without plugins that authenticate: what a consumer brings along.
-    #[must_use]
-    pub fn without_auth(&self) -> Self {
-        let mut slots = self.slots.clone();
-        slots.retain(|_, slot| !matches!(slot, Slot::On(one) if one.about.kind == Kind::Auth));
         Self { slots }
     }
 

@@ -28,7 +28,7 @@ pub mod testing;
 
 pub use chain::{Chain, Phase, run};
 pub use compile::{Compile, CompileHost, ConfigError, Parent};
-pub use consumer::{Consumer, Consumers, Credential, CredentialType, Secret};
+pub use consumer::{Consumer, Consumers, Credential, CredentialType, Removed, Secret};
 pub use endpoint::{Endpoint, EndpointRequest, Handler};
 pub use exchange::{BodyError, BodyFilter, Exchange, Host, RouteFacts, Timing};
 pub use hooks::{

@@ -37,9 +37,9 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BodyError, Chain, Compile, CompileHost, ConfigError, Consumer, Consumers, Descriptor, Exchange,
-    Flow, Host, LocalFuture, Node, NodeOptions, Parent, Phase, Plugin, PluginSet, Reply,
-    RouteFacts, Slot, State, Timing, chain, consumer::Secret,
+    BodyError, Chain, Compile, CompileHost, ConfigError, Consumer, Descriptor, Exchange, Flow,
+    Host, LocalFuture, Node, NodeOptions, Parent, Phase, Plugin, PluginSet, Reply, RouteFacts,
+    Slot, State, Timing, chain, consumer::Secret,
 };
 
 /// A node of one worker, and a runtime for what waits.
@@ -110,25 +110,22 @@ impl Kit {
     /// The credential cannot be honoured.
     pub fn consumer<P: Plugin>(&self, name: &str, credential: &Value) -> Result<(), ConfigError> {
         let of = P::CREDENTIAL.ok_or_else(|| ConfigError::new("the plugin has no consumers"))?;
-        let key = credential.get(of.key).and_then(Value::as_str);
-        let key = key.ok_or_else(|| ConfigError::new("the credential has no key"))?;
-        let credential = self.compile::<P, _>(credential, |cx| of.compile(credential, cx))?;
+        let (key, credential) =
+            self.compile::<P, _>(credential, |cx| of.compile(credential, cx))?;
         let consumer = Arc::new(Consumer {
             credential,
             ..made_up(name)
         });
-        let put = |consumers: &Consumers, key: &str| {
-            consumers.update([(key.as_bytes().into(), Some(consumer.clone()))]);
-        };
-        put(&self.node.consumers(P::ABOUT.name), key);
-        put(&self.node.consumers(""), name);
+        let found_by_it = self.node.consumers(P::ABOUT.name);
+        found_by_it.update([], [(key, consumer.clone())]);
+        self.named(consumer);
         Ok(())
     }
 
     /// Adds a consumer who is found by name alone: the anonymous one of a plugin.
     pub fn named(&self, consumer: Arc<Consumer>) {
         let name = consumer.name.as_bytes().into();
-        self.node.consumers("").update([(name, Some(consumer))]);
+        self.node.consumers("").update([], [(name, consumer)]);
     }
 
     fn compile<P: Plugin, R>(&self, config: &Value, with: impl FnOnce(&Compile<'_>) -> R) -> R {

@@ -88,7 +88,7 @@ impl Call<'_> {
             return Box::pin(self.stream(exchange, connection)).await;
         }
         let asked = Asked {
-            is_head: exchange.request.method() == Method::Head,
+            is_head: exchange.sent_method() == Method::Head,
             is_upgrade,
         };
         let rest = self
@@ -108,8 +108,9 @@ impl Call<'_> {
         }
         upload.finish(exchange.unread.as_mut());
         exchange.upload = upload;
+        let is_upgraded = exchange.response.status() == 101;
         self.filter_head(exchange);
-        if exchange.response.status() == 101 {
+        if is_upgraded {
             return Ok(Box::pin(tunnel::run(
                 self.scene,
                 exchange,
@@ -145,7 +146,7 @@ impl Call<'_> {
         }
         let expects_continue = exchange.request.expects_continue();
         let asked = Asked {
-            is_head: exchange.request.method() == Method::Head,
+            is_head: exchange.sent_method() == Method::Head,
             is_upgrade: false,
         };
         let send = self.times.send;

@@ -193,6 +193,9 @@ async fn serve_request(
     }
     worker.stats.panicked();
     tracing::error!(client = %client.peer, "a request ended in a panic");
+    // What plugins left undone shall touch nothing more.
+    exchange.plugins.clear();
+    exchange.response.clear();
     let scene = Scene::bare(worker, client);
     let after = if exchange.has_answered {
         After::Drop

@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use lockgate_http::{request::RequestHead, response::ResponseHead};
+use lockgate_http::{
+    request::{Method, RequestHead},
+    response::ResponseHead,
+};
 use lockgate_net::buffer::Buffer;
 use lockgate_plugin::State;
 use smallvec::SmallVec;
@@ -72,6 +75,8 @@ pub(crate) struct Exchange {
     pub(crate) answer: Answer,
     /// Plugins have seen the head of the response.
     pub(crate) is_filtered: bool,
+    /// What strangers say of forwarding has been taken away, so that what is there now was said by plugins.
+    pub(crate) is_cleaned: bool,
     /// What plugins have said.
     pub(crate) plugins: State,
     /// Why the status is the gateway's own; `None` where it is not.
@@ -147,6 +152,7 @@ impl Exchange {
         self.own = None;
         self.answer = Answer::None;
         self.is_filtered = false;
+        self.is_cleaned = false;
         self.plugins.clear();
         self.reason = None;
     }
@@ -175,6 +181,15 @@ impl Exchange {
         match &self.plugins.outgoing.method {
             Some(method) => method,
             None => self.request.method_name(),
+        }
+    }
+
+    /// The method that the upstream gets.
+    #[inline]
+    pub(crate) fn sent_method(&self) -> Method {
+        match &self.plugins.outgoing.method {
+            Some(method) => Method::of(method),
+            None => self.request.method(),
         }
     }
 

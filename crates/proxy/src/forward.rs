@@ -160,7 +160,6 @@ pub(crate) async fn forward(
         retry.began(worker.clock.monotonic_us(exchange.began));
     }
     let mut repeated = 0;
-    let mut has_begun = false;
     loop {
         let _freed = Freed(turn.as_ref());
         let picked = match beyond {
@@ -180,13 +179,11 @@ pub(crate) async fn forward(
             let reason = Reason::AllTried;
             return reply::page(scene, exchange, 502, reason, After::Keep).await;
         };
-        if !has_begun {
-            has_begun = true;
-            if scene.runs(Phase::BeforeProxy)
-                && let Flow::Reply(reply) = phases::run(scene, exchange, Phase::BeforeProxy).await
-            {
-                return reply::plugins(scene, exchange, *reply).await;
-            }
+        // For each attempt, as the reference does it.
+        if scene.runs(Phase::BeforeProxy)
+            && let Flow::Reply(reply) = phases::run(scene, exchange, Phase::BeforeProxy).await
+        {
+            return reply::plugins(scene, exchange, *reply).await;
         }
         let began = worker.clock.recent();
         exchange.attempts.push(Attempt {
@@ -211,7 +208,7 @@ pub(crate) async fn forward(
             exchange.node_name.clear();
             exchange.node_name.extend_from_slice(node.host().as_bytes());
         }
-        let is_method_repeatable = exchange.request.method().is_idempotent()
+        let is_method_repeatable = exchange.sent_method().is_idempotent()
             || retry.is_some_and(Retry::repeats_unsafe_methods);
         let to = To {
             route,
@@ -385,7 +382,7 @@ async fn attempt(scene: &Scene<'_>, exchange: &mut Exchange, to: To<'_>) -> Resu
             Err(failure)
                 if is_kept
                     && failure.is_stale()
-                    && exchange.request.method().is_idempotent()
+                    && exchange.sent_method().is_idempotent()
                     && exchange.upload.is_replayable() =>
             {
                 may_reuse = false;

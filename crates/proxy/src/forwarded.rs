@@ -12,7 +12,7 @@ use crate::{
 
 /// The client's own field, where its peer is trusted and it says anything.
 fn told<'a>(client: &Client, exchange: &'a Exchange, known: Known) -> Option<&'a [u8]> {
-    if !client.is_trusted {
+    if !client.is_trusted && !exchange.is_cleaned {
         return None;
     }
     exchange
@@ -40,4 +40,23 @@ pub(crate) fn port<'a>(client: &Client, exchange: &'a Exchange) -> Option<&'a [u
 /// Whether the client's own `X-Forwarded-For` goes further: with a trust boundary, what a stranger says about itself does not.
 pub(crate) fn keeps_for(options: &Options, client: &Client) -> bool {
     options.trusted_addresses.is_empty() || client.is_trusted
+}
+
+/// Takes away what a stranger says of forwarding, before plugins run: what they say of it goes on.
+pub(crate) fn clean(options: &Options, client: &Client, exchange: &mut Exchange) {
+    if !client.is_trusted {
+        let keeps_for = keeps_for(options, client);
+        exchange
+            .request
+            .headers
+            .drop_where(|field| match field.known() {
+                Known::XForwardedProto
+                | Known::XForwardedHost
+                | Known::XForwardedPort
+                | Known::Forwarded => true,
+                Known::XForwardedFor => !keeps_for,
+                _ => false,
+            });
+    }
+    exchange.is_cleaned = true;
 }

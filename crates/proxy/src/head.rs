@@ -89,7 +89,7 @@ pub(crate) fn write_request(
     let is_chunked = framing == Framing::Chunked;
     request.headers.write(out, |field| match field.known() {
         Known::Other | Known::ContentType | Known::Date | Known::Server | Known::XAccel => true,
-        Known::Forwarded => client.is_trusted,
+        Known::Forwarded => client.is_trusted || exchange.is_cleaned,
         Known::Trailer => is_chunked,
         Known::Upgrade => is_upgrade,
         Known::Host
@@ -160,7 +160,7 @@ pub(crate) fn write_forwarded_for(
     exchange: &Exchange,
     out: &mut Vec<u8>,
 ) {
-    if forwarded::keeps_for(worker.options(), client) {
+    if exchange.is_cleaned || forwarded::keeps_for(worker.options(), client) {
         for value in exchange
             .request
             .headers

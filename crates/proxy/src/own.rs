@@ -2,6 +2,7 @@
 
 use lockgate_http::{
     body::write_chunk_size, field::Known, head::Version, headers::Headers, request::Method,
+    response::ResponseHead,
 };
 
 use crate::{
@@ -33,6 +34,7 @@ pub(crate) enum Body<'a> {
 #[inline]
 pub(crate) fn is_edited(scene: &Scene<'_>, exchange: &Exchange) -> bool {
     scene.filters_head()
+        || scene.logs()
         || exchange.plugins.is_traced
         || exchange.plugins.fields.iter().next().is_some()
 }
@@ -65,7 +67,8 @@ pub(crate) async fn send(
         phases::filter_head(scene, exchange);
     }
     let mut filters = std::mem::take(&mut exchange.plugins.filters);
-    let is_head = exchange.request.method() == Method::Head;
+    let is_silent = exchange.request.method() == Method::Head
+        || ResponseHead::forbids_body(exchange.response.status());
     let filtered;
     let body = match reply.body {
         Body::Bytes(bytes) if filters.is_empty() => Body::Bytes(bytes),
@@ -98,11 +101,11 @@ pub(crate) async fn send(
     exchange.has_answered = true;
     let sent = match body {
         Body::Bytes(bytes) => {
-            let bytes = if is_head { &[][..] } else { bytes };
+            let bytes = if is_silent { &[][..] } else { bytes };
             exchange.body_bytes_sent += bytes.len() as u64;
             write(scene, exchange, &[&out, bytes]).await
         }
-        Body::Pieces(_) if is_head => write(scene, exchange, &[&out]).await,
+        Body::Pieces(_) if is_silent => write(scene, exchange, &[&out]).await,
         Body::Pieces(mut pieces) => {
             let mut sent = write(scene, exchange, &[&out]).await;
             let mut piece = pieces.next();
@@ -192,7 +195,7 @@ fn write_head(
             .write(worker.clock.unix(worker.clock.recent()), out);
     }
     match body {
-        Body::Bytes(_) if response.status() == 204 => {}
+        Body::Bytes(_) if ResponseHead::forbids_body(response.status()) => {}
         Body::Bytes(bytes) => {
             out.extend_from_slice(b"Content-Length: ");
             write_decimal(bytes.len() as u64, out);

@@ -19,12 +19,15 @@ use crate::{
     worker::Held,
 };
 
-/// Runs what runs before the consumer is known: the global rules' `rewrite`, then the route's, which may find out who asks.
-pub(crate) async fn begin(scene: &Scene<'_>, exchange: &mut Exchange) -> Flow {
-    run(scene, exchange, Phase::Rewrite).await
+/// What a consumer makes of the chain of a route.
+pub(crate) enum Brought {
+    /// It stays.
+    Nothing,
+    /// There is another, whose `rewrite` has not run; `None` where nothing is left to run.
+    Chain(Option<Rc<Chain>>),
 }
 
-/// The chain of the route together with what the consumer brings along; `None` where that is the route's own.
+/// The chain of the route together with what the consumer brings along.
 ///
 /// # Errors
 /// The group of the consumer does not exist.
@@ -32,9 +35,9 @@ pub(crate) fn brought(
     scene: &Scene<'_>,
     held: &Held,
     exchange: &Exchange,
-) -> Result<Option<Rc<Chain>>, NoGroup> {
+) -> Result<Brought, NoGroup> {
     let (Some(consumer), Some(matched)) = (&exchange.plugins.consumer, scene.matched) else {
-        return Ok(None);
+        return Ok(Brought::Nothing);
     };
     let group = match &consumer.group_id {
         None => None,
@@ -47,39 +50,42 @@ pub(crate) fn brought(
             group
         }
     };
-    let is_bare = |set: &lockgate_plugin::PluginSet| set.is_empty();
-    if is_bare(&consumer.plugins) && group.is_none_or(|group| is_bare(group)) {
-        return Ok(None);
+    if consumer.plugins.is_empty() && group.is_none_or(|group| group.is_empty()) {
+        return Ok(Brought::Nothing);
     }
-    Ok(held.chain_for(matched.value(), consumer, group))
+    Ok(Brought::Chain(held.chain_for(
+        matched.value(),
+        consumer,
+        group,
+    )))
 }
 
 /// The consumer's group does not exist.
 pub(crate) struct NoGroup;
 
-/// Runs what follows: `rewrite` of what the consumer brought, then `access` of the global rules and of the route.
-pub(crate) async fn go_on(scene: &Scene<'_>, exchange: &mut Exchange, has_brought: bool) -> Flow {
-    if has_brought && let Some(brought) = scene.chain {
-        let mut hosted = Hosted::new(scene, exchange);
-        let flow = hosted.run(brought, Phase::Rewrite, None).await;
+/// Runs a phase of both chains, until a hook answers.
+pub(crate) async fn run(scene: &Scene<'_>, exchange: &mut Exchange, phase: Phase) -> Flow {
+    for (chain, beside) in scene.chains() {
+        let flow = run_one(scene, exchange, chain, phase, beside).await;
         if let Flow::Reply(_) = flow {
             return flow;
         }
     }
-    run(scene, exchange, Phase::Access).await
+    Flow::Next
 }
 
-/// Runs a phase of both chains, until a hook answers.
-pub(crate) async fn run(scene: &Scene<'_>, exchange: &mut Exchange, phase: Phase) -> Flow {
-    for (chain, beside) in scene.chains() {
-        if chain.runs(phase) {
-            let flow = Hosted::new(scene, exchange).run(chain, phase, beside).await;
-            if let Flow::Reply(_) = flow {
-                return flow;
-            }
-        }
+/// Runs a phase of one chain, until a hook answers.
+pub(crate) async fn run_one(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    chain: &Chain,
+    phase: Phase,
+    beside: Option<&Chain>,
+) -> Flow {
+    if !chain.runs(phase) {
+        return Flow::Next;
     }
-    Flow::Next
+    Hosted::new(scene, exchange).run(chain, phase, beside).await
 }
 
 /// Shows plugins the head of a response.
@@ -307,5 +313,6 @@ impl Host for Hosted<'_> {
 
     fn set_body(&mut self, body: Vec<u8>) {
         self.exchange.upload.replace(body);
+        self.exchange.told.take();
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     NoPluginConfig,
     /// The consumer's group does not exist.
     NoConsumerGroup,
+    /// A global rule waits for a secret.
+    Waiting,
     /// A plugin answered.
     Plugin(&'static str),
     /// Neither route nor service has an upstream.
@@ -144,6 +146,7 @@ impl fmt::Display for Reason {
             Self::UnusableUpstream => out.write_str("the upstream cannot be used"),
             Self::NoPluginConfig => out.write_str("no such plugin config"),
             Self::NoConsumerGroup => out.write_str("no such consumer group"),
+            Self::Waiting => out.write_str("a global rule waits for a secret"),
             Self::Plugin(name) => write!(out, "plugin {name}"),
             Self::NoUpstream => out.write_str("no upstream"),
             Self::NoNodes => out.write_str("no nodes"),

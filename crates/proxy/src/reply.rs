@@ -124,7 +124,16 @@ pub(crate) async fn plugins(
     exchange: &mut Exchange,
     reply: lockgate_plugin::Reply,
 ) -> After {
-    let status = reply.status;
+    let status = if (200..=599).contains(&reply.status) {
+        reply.status
+    } else {
+        tracing::error!(
+            plugin = reply.by,
+            status = reply.status,
+            "a plugin answered with what is no final status"
+        );
+        500
+    };
     let page;
     let mut content_type = "text/plain; charset=utf-8";
     let body = match reply.body {

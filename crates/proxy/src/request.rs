@@ -1,9 +1,9 @@
 //! The life of a request, from its head to the end of its response.
 
-use std::{rc::Rc, sync::Arc};
+use std::sync::Arc;
 
 use lockgate_http::head::{Framing, HeadError};
-use lockgate_plugin::{Chain, Flow};
+use lockgate_plugin::{Chain, Flow, Phase};
 use lockgate_router::{Match, Routes};
 use lockgate_snapshot::{Route, Target};
 
@@ -12,13 +12,14 @@ use crate::{
     exchange::Exchange,
     finish,
     forward::{self, Failure},
-    phases,
+    forwarded,
+    phases::{self, Brought, NoGroup},
     reason::Reason,
     reply::{self, Reply},
     scene::Scene,
     upload::Upload,
     vars::Facts,
-    worker::{Held, Worker},
+    worker::Worker,
 };
 
 /// The route that a request takes.
@@ -84,18 +85,28 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     }
     let brought;
     let mut scene = Scene::new(worker, client, &snapshot, found);
-    let mut after = refuse(&scene, exchange).await;
+    let mut after = if snapshot.is_waiting {
+        let reason = Reason::Waiting;
+        Some(reply::page(&bare, exchange, 503, reason, After::Keep).await)
+    } else {
+        refuse(&scene, exchange).await
+    };
     if after.is_none() && scene.has_plugins() {
-        match plugins(&scene, &snapshot, exchange).await {
-            Admitted::Yes => {}
-            Admitted::With(chain) => {
-                brought = chain;
-                scene.chain = Some(&brought);
-                if let Flow::Reply(reply) = phases::go_on(&scene, exchange, true).await {
-                    after = Some(reply::plugins(&scene, exchange, *reply).await);
+        forwarded::clean(worker.options(), client, exchange);
+        after = rewrite(&mut scene, exchange).await;
+        if after.is_none() {
+            match phases::brought(&scene, &snapshot, exchange) {
+                Ok(Brought::Nothing) => after = access(&scene, exchange, None).await,
+                Ok(Brought::Chain(chain)) => {
+                    brought = chain;
+                    scene.chain = brought.as_deref();
+                    after = access(&scene, exchange, scene.chain).await;
+                }
+                Err(NoGroup) => {
+                    let reason = Reason::NoConsumerGroup;
+                    after = Some(reply::page(&scene, exchange, 503, reason, After::Keep).await);
                 }
             }
-            Admitted::Answered(answered) => after = Some(answered),
         }
     }
     let after = match after {
@@ -106,33 +117,39 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
     after
 }
 
-/// What came of the plugins that run before a request is sent on.
-enum Admitted {
-    /// It is.
-    Yes,
-    /// The consumer brings plugins along, which have not run.
-    With(Rc<Chain>),
-    /// It is not: one has answered.
-    Answered(After),
+/// Runs `rewrite` of the global rules and of the route, which may find out who asks; says what becomes of the connection where one
+/// answers. Where that is a global rule, the route's plugins have no part in the answer.
+async fn rewrite(scene: &mut Scene<'_>, exchange: &mut Exchange) -> Option<After> {
+    for (chain, beside) in scene.chains() {
+        let Flow::Reply(reply) =
+            phases::run_one(scene, exchange, chain, Phase::Rewrite, beside).await
+        else {
+            continue;
+        };
+        if beside.is_some() {
+            scene.chain = None;
+        }
+        return Some(reply::plugins(scene, exchange, *reply).await);
+    }
+    None
 }
 
-/// Runs the plugins that may answer before a request is sent on, as far as that goes without what the consumer brings along.
-async fn plugins(scene: &Scene<'_>, held: &Held, exchange: &mut Exchange) -> Admitted {
-    let flow = match phases::begin(scene, exchange).await {
-        Flow::Next => match phases::brought(scene, held, exchange) {
-            Ok(Some(chain)) => return Admitted::With(chain),
-            Ok(None) => phases::go_on(scene, exchange, false).await,
-            Err(phases::NoGroup) => {
-                let reason = Reason::NoConsumerGroup;
-                let after = reply::page(scene, exchange, 503, reason, After::Keep).await;
-                return Admitted::Answered(after);
-            }
-        },
-        reply @ Flow::Reply(_) => reply,
-    };
-    match flow {
-        Flow::Next => Admitted::Yes,
-        Flow::Reply(reply) => Admitted::Answered(reply::plugins(scene, exchange, *reply).await),
+/// Runs what follows once it is known who asks: `rewrite` of what the consumer brought along, then `access` of the global rules and
+/// of the route.
+async fn access(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    brought: Option<&Chain>,
+) -> Option<After> {
+    if let Some(brought) = brought
+        && let Flow::Reply(reply) =
+            phases::run_one(scene, exchange, brought, Phase::Rewrite, None).await
+    {
+        return Some(reply::plugins(scene, exchange, *reply).await);
+    }
+    match phases::run(scene, exchange, Phase::Access).await {
+        Flow::Next => None,
+        Flow::Reply(reply) => Some(reply::plugins(scene, exchange, *reply).await),
     }
 }
 

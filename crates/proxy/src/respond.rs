@@ -6,6 +6,8 @@ use lockgate_http::{
     body::{Body, write_chunk_size},
     field::Known,
     head::{Framing, Version},
+    request::Method,
+    response::ResponseHead,
 };
 use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
 
@@ -23,11 +25,20 @@ use crate::{
 pub(crate) fn has_end(exchange: &Exchange) -> bool {
     let filters = &exchange.plugins.filters;
     exchange.request.version() == Version::Http11
+        || is_silent(exchange)
         || match exchange.response.framing() {
             Framing::Chunked | Framing::UntilClose => false,
             Framing::None => true,
             Framing::Length(_) => filters.iter().all(|filter| filter.keeps_length()),
         }
+}
+
+/// Whether the client gets no body.
+#[inline]
+fn is_silent(exchange: &Exchange) -> bool {
+    exchange.response.framing() == Framing::None
+        || exchange.request.method() == Method::Head
+        || ResponseHead::forbids_body(exchange.response.status())
 }
 
 /// Adds the fields that plugins set before there was a response.
@@ -80,13 +91,14 @@ pub(crate) async fn relay(
     let mut body = Body::new(framing);
     let mut filters = std::mem::take(&mut exchange.plugins.filters);
     let mut filtered = Vec::new();
-    if framing == Framing::None {
-        // There is no body to be seen.
+    // The client gets no body: none came, or plugins made of the request or of the response one that has none.
+    let is_silent = is_silent(exchange);
+    if is_silent {
         filters.clear();
     }
     let keeps_length = filters.iter().all(|filter| filter.keeps_length());
     let is_counted = keeps_length && !matches!(framing, Framing::Chunked | Framing::UntilClose);
-    let out_framing = match exchange.request.version() {
+    let mut out_framing = match exchange.request.version() {
         Version::Http11 if !is_counted => Out::Chunked,
         _ if is_counted => Out::Plain,
         _ => Out::Open,
@@ -94,6 +106,9 @@ pub(crate) async fn relay(
     let mut out = std::mem::take(&mut exchange.out);
     out.clear();
     write_head(worker, exchange, keeps_alive, out_framing, &mut out);
+    if is_silent {
+        out_framing = Out::Plain;
+    }
     exchange.status = exchange.response.status();
     let head_bytes = out.len() as u64;
     let mut buffer = first;
@@ -114,7 +129,9 @@ pub(crate) async fn relay(
             .and_then(|buffer| buffer.filled().get(data.clone()))
             .unwrap_or_default();
         let taken = bytes.len() as u64;
-        let bytes = if filters.is_empty() {
+        let bytes = if is_silent {
+            &[]
+        } else if filters.is_empty() {
             bytes
         } else {
             filtered.clear();
@@ -295,11 +312,16 @@ fn write_head(
         Out::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Out::Open => {}
         Out::Plain => {
-            // HEAD and 304 say how long the body would have been.
-            if let Some(length) = response
-                .content_length()
-                .filter(|_| !matches!(response.status(), 100..=199 | 204))
-            {
+            // HEAD and 304 say how long the body would have been; where a body is expected and there is none, that is said.
+            let is_empty = response.framing() == Framing::None
+                && exchange.request.method() != Method::Head
+                && !ResponseHead::forbids_body(response.status());
+            let length = if is_empty {
+                Some(0)
+            } else {
+                response.content_length()
+            };
+            if let Some(length) = length.filter(|_| !matches!(response.status(), 100..=199 | 204)) {
                 out.extend_from_slice(b"Content-Length: ");
                 write_decimal(length, out);
                 out.extend_from_slice(b"\r\n");

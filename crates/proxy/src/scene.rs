@@ -1,7 +1,7 @@
 //! Where a request is served: on which connection, by which route, with which plugins.
 
 use lockgate_plugin::{Chain, Phase};
-use lockgate_snapshot::Snapshot;
+use lockgate_snapshot::{Snapshot, Target};
 
 use crate::{client::Client, request::Matched, worker::Worker};
 
@@ -45,7 +45,9 @@ impl<'a> Scene<'a> {
             client,
             matched,
             global: snapshot.global.as_deref(),
-            chain: matched.and_then(|matched| matched.value().chain.as_deref()),
+            chain: matched
+                .filter(|matched| !is_dead_end(&matched.value().target))
+                .and_then(|matched| matched.value().chain.as_deref()),
         }
     }
 
@@ -57,7 +59,7 @@ impl<'a> Scene<'a> {
 
     /// Both chains, in the order in which they run, and the one beside the global rules.
     #[inline]
-    pub(crate) fn chains(&self) -> impl Iterator<Item = (&'a Chain, Option<&'a Chain>)> {
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (&'a Chain, Option<&'a Chain>)> + use<'a> {
         let global = self.global.map(|chain| (chain, self.chain));
         global
             .into_iter()
@@ -81,4 +83,9 @@ impl<'a> Scene<'a> {
     pub(crate) fn logs(&self) -> bool {
         self.chains().any(|(chain, _)| chain.logs())
     }
+}
+
+/// Whether a route cannot be put together: no plugin of its own runs on such requests.
+fn is_dead_end(target: &Target) -> bool {
+    matches!(target, Target::NoService | Target::NoPluginConfig)
 }

@@ -130,7 +130,7 @@ impl Held {
         })
     }
 
-    /// The chain of a route with what a consumer and the consumer's group bring along.
+    /// The chain of a route with what a consumer and the consumer's group bring along; `None` where they leave nothing to run.
     pub(crate) fn chain_for(
         &self,
         route: &Route,
@@ -366,6 +366,8 @@ async fn empty(worker: &Worker) {
 async fn sweep_pool(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
+        // A worker without requests shall not keep alive what has been replaced.
+        drop(worker.snapshot());
         worker.clock.follow();
         worker.pool.sweep(worker.clock.tick());
     }

@@ -113,6 +113,7 @@ pub(crate) struct Dirty {
 impl Compiler {
     /// Nothing stored yet.
     pub fn new(settings: Settings) -> Self {
+        settings.plugins.serve();
         Self {
             table: Table::new(settings.router),
             settings,
@@ -151,6 +152,7 @@ impl Compiler {
             revision: self.revision,
             routes: self.table.routes(),
             global: self.global_rules.chain(),
+            is_waiting: self.global_rules.is_waiting(),
             groups: self.groups.clone(),
         }
     }
@@ -180,6 +182,11 @@ impl Compiler {
             dirty.needing.extend(self.needing.users(reference).cloned());
         }
         self.rebuild(dirty);
+    }
+
+    /// Lets the plugins that are switched on serve what they serve.
+    pub(crate) fn serve_endpoints(&self) {
+        self.settings.plugins.serve();
     }
 
     /// Tells that other plugins are switched on than before.
@@ -212,7 +219,6 @@ impl Compiler {
         for name in std::mem::take(&mut dirty.consumers) {
             self.build_consumer(&name);
         }
-        self.publish_consumers();
         if let Some(first) = self.unread.first() {
             // One line for a batch: with a wrong keyring it may be about every consumer.
             tracing::warn!(objects = self.unread.len(), %first, "no key of data_encryption.keyring decrypts secrets of stored objects: they are taken as they are");
@@ -291,6 +297,8 @@ impl Compiler {
             Some(("global_rules", id)) => {
                 if let Some(set) = self.put_holder(entry) {
                     self.global_rules.put(id, set);
+                } else if self.problems.is_waiting(&entry.key) {
+                    self.global_rules.wait(id);
                 }
             }
             Some(("stream_routes", _)) => {

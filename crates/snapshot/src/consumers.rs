@@ -6,7 +6,7 @@ use std::{
 };
 
 use lockgate_model::resource;
-use lockgate_plugin::{Consumer, Parent, PluginSet, Secret};
+use lockgate_plugin::{Consumer, Parent, PluginSet, Removed, Secret};
 use lockgate_store::Entry;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -28,20 +28,27 @@ struct Stored {
 pub(crate) struct StoredConsumers {
     by_name: HashMap<Arc<str>, OfName>,
     /// What is to be told to the indices, by plugin.
-    news: BTreeMap<&'static str, Vec<News>>,
+    news: BTreeMap<&'static str, News>,
 }
 
-/// A key of an index, and who is found by it from then on.
-type News = (Box<[u8]>, Option<Arc<Consumer>>);
+/// What an index is to be told.
+#[derive(Debug, Default)]
+struct News {
+    removed: Vec<Removed>,
+    put: Vec<(Box<[u8]>, Arc<Consumer>)>,
+}
 
 /// What is stored under one name.
 #[derive(Debug, Default)]
 struct OfName {
     consumer: Option<Entry>,
     credentials: BTreeMap<Box<str>, Entry>,
-    /// Where the consumer can be found: plugin, and key in its index.
-    found_by: Vec<(&'static str, Box<[u8]>)>,
+    /// How the consumer is found: plugin, and key in its index.
+    found_by: Vec<(&'static str, Removed)>,
 }
+
+/// A consumer, and how to be found: plugin, and key in its index.
+type Found = (&'static str, Box<[u8]>, Arc<Consumer>);
 
 /// Name of the consumer, and id of the credential where it is one, of a key below `consumers/`.
 pub(crate) fn split(rest: &str) -> Option<(&str, Option<&str>)> {
@@ -76,30 +83,33 @@ impl StoredConsumers {
             }
         }
     }
-
-    fn tell(&mut self, plugin: &'static str, key: Box<[u8]>, consumer: Option<Arc<Consumer>>) {
-        self.news.entry(plugin).or_default().push((key, consumer));
-    }
 }
 
 impl Compiler {
-    /// Builds a consumer from its stored value and its credentials.
+    /// Builds a consumer from its stored value and its credentials. One that cannot be built stays as it was.
     pub(crate) fn build_consumer(&mut self, name: &Arc<str>) {
         let Some(mut of_name) = self.consumers.by_name.remove(name) else {
             return;
         };
-        for (plugin, key) in std::mem::take(&mut of_name.found_by) {
-            self.consumers.tell(plugin, key, None);
-        }
-        if let Some(entry) = &of_name.consumer {
-            of_name.found_by = self.consumer(name, entry, &of_name.credentials);
+        let built = if let Some(entry) = &of_name.consumer {
+            self.consumer(name, entry, &of_name.credentials)
         } else {
-            for entry in of_name.credentials.values() {
-                tracing::warn!(key = %entry.key, "a credential belongs to no consumer");
-                // What is wrong with it shall be known before it has one.
-                if let Some(mut stored) = self.read::<Stored>(entry) {
-                    self.decrypt_plugins(&entry.key, &mut stored.plugins);
-                }
+            self.note_orphans(&of_name.credentials);
+            Some(Vec::new())
+        };
+        if let Some(found) = built {
+            let news = &mut self.consumers.news;
+            for (plugin, removed) in std::mem::take(&mut of_name.found_by) {
+                news.entry(plugin).or_default().removed.push(removed);
+            }
+            for (plugin, key, consumer) in found {
+                let removed = Removed {
+                    key: key.clone(),
+                    name: name.clone(),
+                    credential_id: consumer.credential_id.clone(),
+                };
+                of_name.found_by.push((plugin, removed));
+                news.entry(plugin).or_default().put.push((key, consumer));
             }
         }
         if of_name.consumer.is_some() || !of_name.credentials.is_empty() {
@@ -107,40 +117,44 @@ impl Compiler {
         }
     }
 
-    /// Tells the indices what has changed.
-    pub(crate) fn publish_consumers(&mut self) {
+    /// Tells the indices what has changed. To be called when the snapshot that belongs to it has been published: consumers name groups
+    /// that are in it.
+    pub fn publish_consumers(&mut self) {
         let node = &self.settings.plugins.node;
-        for (plugin, news) in std::mem::take(&mut self.consumers.news) {
-            node.consumers(plugin).update(news);
+        for (plugin, News { removed, put }) in std::mem::take(&mut self.consumers.news) {
+            node.consumers(plugin).update(removed, put);
         }
     }
 
+    /// What is wrong with credentials shall be known before they have a consumer.
+    fn note_orphans(&mut self, credentials: &BTreeMap<Box<str>, Entry>) {
+        for entry in credentials.values() {
+            tracing::warn!(key = %entry.key, "a credential belongs to no consumer");
+            if let Some(mut stored) = self.read::<Stored>(entry) {
+                self.decrypt_plugins(&entry.key, &mut stored.plugins);
+            }
+        }
+    }
+
+    /// Builds a consumer; `None` where that cannot be done, or not yet.
     fn consumer(
         &mut self,
         name: &Arc<str>,
         entry: &Entry,
         credentials: &BTreeMap<Box<str>, Entry>,
-    ) -> Vec<(&'static str, Box<[u8]>)> {
-        let Some(mut stored) = self.read::<Stored>(entry) else {
-            return Vec::new();
-        };
+    ) -> Option<Vec<Found>> {
+        let mut stored = self.read::<Stored>(entry)?;
         let mut needs = Needs::default();
         let plugins = self.compile_consumers_own(entry, &mut stored.plugins, &mut needs);
         self.needing.hold(entry, needs);
-        let plugins = match plugins {
-            Ok(plugins) => plugins,
-            Err(problem) => {
-                self.note(&entry.key, problem);
-                return Vec::new();
-            }
-        };
+        let plugins = plugins
+            .map_err(|problem| self.note(&entry.key, problem))
+            .ok()?;
         let label = |name: &str| stored.labels.get(name).and_then(Value::as_str);
+        let username = stored.username.as_deref();
         let facts = Consumer {
             name: name.clone(),
-            username: stored
-                .username
-                .as_deref()
-                .map_or_else(|| name.clone(), Arc::from),
+            username: username.map_or_else(|| name.clone(), Arc::from),
             group_id: stored.group_id.as_ref().map(|id| match id {
                 Value::String(text) => text.as_str().into(),
                 other => other.to_string().into(),
@@ -152,24 +166,24 @@ impl Compiler {
             plugins,
             revision: entry.mod_revision,
         };
-        let mut found_by = vec![("", Box::from(name.as_bytes()))];
-        self.consumers.tell(
+        let by_name = (
             "",
-            name.as_bytes().into(),
-            Some(Arc::new(copy(&facts, None))),
+            Box::from(name.as_bytes()),
+            Arc::new(copy(&facts, facts.credential.clone())),
         );
-        self.add_credentials(entry, &stored.plugins, &facts, &mut found_by);
+        let mut found = vec![by_name];
+        let mut is_whole = self.add_credentials(entry, &stored.plugins, &facts, &mut found);
         for (id, entry) in credentials {
             if let Some(mut stored) = self.read::<Stored>(entry) {
                 self.decrypt_plugins(&entry.key, &mut stored.plugins);
                 let facts = Consumer {
                     credential_id: Some(id.as_ref().into()),
-                    ..copy(&facts, None)
+                    ..copy(&facts, facts.credential.clone())
                 };
-                self.add_credentials(entry, &stored.plugins, &facts, &mut found_by);
+                is_whole &= self.add_credentials(entry, &stored.plugins, &facts, &mut found);
             }
         }
-        found_by
+        is_whole.then_some(found)
     }
 
     /// The plugins that a consumer brings along: those that authenticate are credentials, and none of them.
@@ -189,19 +203,20 @@ impl Compiler {
         self.compile_decrypted(entry, &brought, needs)
     }
 
-    /// Makes a consumer known by each credential among these plugins.
+    /// Adds a consumer for each credential among these plugins; false where one waits for a secret.
     fn add_credentials(
         &mut self,
         entry: &Entry,
         plugins: &resource::Plugins,
         facts: &Consumer,
-        found_by: &mut Vec<(&'static str, Box<[u8]>)>,
-    ) {
+        found: &mut Vec<Found>,
+    ) -> bool {
         let parent = Parent {
             key: entry.key.clone(),
             revision: entry.mod_revision,
         };
         let mut needs = Needs::default();
+        let mut is_whole = true;
         for (name, config) in plugins {
             let Some(plugin) = self.settings.plugins.find(name) else {
                 continue;
@@ -210,34 +225,24 @@ impl Compiler {
                 continue;
             };
             let compiled = self.with_context(plugin, &parent, config, &mut needs, |config, cx| {
-                let secret = of.compile(config, cx)?;
-                Ok((
-                    config
-                        .get(of.key)
-                        .and_then(Value::as_str)
-                        .map(str::to_owned),
-                    secret,
-                ))
+                of.compile(config, cx)
             });
             match compiled {
-                Ok((Some(key), secret)) => {
-                    let key: Box<[u8]> = key.into_bytes().into();
-                    found_by.push((plugin.about.name, key.clone()));
-                    let consumer = Arc::new(copy(facts, Some(secret)));
-                    self.consumers.tell(plugin.about.name, key, Some(consumer));
+                Ok((key, secret)) => {
+                    found.push((plugin.about.name, key, Arc::new(copy(facts, secret))));
                 }
-                Ok((None, _)) => {
-                    let sentence = format!("missing consumer auth credential '{}'", of.key);
-                    self.note(&entry.key, Problem::NotHonoured(sentence));
+                Err(problem) => {
+                    is_whole &= !matches!(problem, Problem::Waiting(_));
+                    self.note(&entry.key, problem);
                 }
-                Err(problem) => self.note(&entry.key, problem),
             }
         }
         self.needing.hold_also(entry, needs);
+        is_whole
     }
 }
 
-fn copy(facts: &Consumer, credential: Option<Secret>) -> Consumer {
+fn copy(facts: &Consumer, credential: Secret) -> Consumer {
     Consumer {
         name: facts.name.clone(),
         username: facts.username.clone(),
@@ -245,7 +250,7 @@ fn copy(facts: &Consumer, credential: Option<Secret>) -> Consumer {
         credential_id: facts.credential_id.clone(),
         custom_id: facts.custom_id.clone(),
         labels: facts.labels.clone(),
-        credential: credential.unwrap_or_else(|| facts.credential.clone()),
+        credential,
         plugins: facts.plugins.clone(),
         revision: facts.revision,
     }

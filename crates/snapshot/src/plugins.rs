@@ -58,6 +58,13 @@ impl Plugins {
         self.known.contains_key(name)
     }
 
+    /// Lets those that are switched on serve what they serve.
+    pub(crate) fn serve(&self) {
+        let known = self.known.values().copied();
+        self.node
+            .serve(known.filter(|plugin| (self.is_on)(plugin.about.name)));
+    }
+
     /// A plugin that is built in and switched on.
     pub(crate) fn find(&self, name: &str) -> Option<&'static Descriptor> {
         self.known
@@ -270,15 +277,31 @@ impl Compiler {
 pub(crate) struct GlobalRules {
     by_id: BTreeMap<Arc<str>, Arc<PluginSet>>,
     chain: Option<Arc<Chain>>,
+    /// Rules that wait for secrets and were never in force.
+    waiting: HashSet<Arc<str>>,
 }
 
 impl GlobalRules {
+    /// A rule cannot be put in force before a secret has been looked up: until then no request is served, for it might keep it out.
+    pub(crate) fn wait(&mut self, id: &str) {
+        if !self.by_id.contains_key(id) {
+            self.waiting.insert(id.into());
+        }
+    }
+
+    /// Whether one is waited for.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(crate) fn put(&mut self, id: &str, set: Arc<PluginSet>) {
+        self.waiting.remove(id);
         self.by_id.insert(id.into(), set);
         self.build();
     }
 
     pub(crate) fn remove(&mut self, id: &str) {
+        self.waiting.remove(id);
         self.by_id.remove(id);
         self.build();
     }
@@ -311,11 +334,9 @@ impl GlobalRules {
 
 impl Compiler {
     pub(crate) fn put_plugin_config(&mut self, id: &str, entry: &Entry, dirty: &mut Dirty) {
+        // One that was never in force does not exist: routes that name it would serve what they must not.
         if let Some(set) = self.put_holder(entry) {
             self.plugin_configs.insert(id.into(), set);
-        } else {
-            // It exists, if only as it was.
-            self.plugin_configs.entry(id.into()).or_default();
         }
         dirty
             .routes

@@ -37,6 +37,11 @@ impl Problems {
         &self.by_key
     }
 
+    /// Whether an object waits for a secret.
+    pub(crate) fn is_waiting(&self, key: &str) -> bool {
+        matches!(self.by_key.get(key), Some(Problem::Waiting(_)))
+    }
+
     /// Forgets the problem of a key.
     pub(crate) fn remove(&mut self, key: &str) {
         if let Some((key, _)) = self.by_key.remove_entry(key) {

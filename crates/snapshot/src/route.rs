@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub routes: Routes<Arc<Route>>,
     /// The plugins of the global rules, which run on every request.
     pub global: Option<Arc<Chain>>,
+    /// A global rule waits for a secret that it refers to: no request is to be served without it.
+    pub is_waiting: bool,
     /// The plugins of consumer groups, by id.
     pub groups: Arc<HashMap<Arc<str>, Arc<PluginSet>>>,
 }

@@ -264,6 +264,7 @@ impl Watcher {
 
     /// Compiles every object with plugins anew: others are switched on than before.
     fn take_plugins_anew(&mut self) {
+        self.compiler.serve_endpoints();
         let names_plugins = |entry: &Entry| {
             entry.key.starts_with("plugin_metadata/")
                 || memchr::memmem::find(&entry.value, b"\"plugins\"").is_some()
@@ -280,6 +281,7 @@ impl Watcher {
 
     fn publish(&mut self) {
         self.published.publish(self.compiler.snapshot());
+        self.compiler.publish_consumers();
         let problems = self.compiler.take_problem_changes();
         if !problems.is_empty() {
             let mut known = self.status.lock_problems();

@@ -274,6 +274,7 @@ impl Gateway {
         stored.compiler.apply(revision, changes);
         let snapshot = stored.compiler.snapshot();
         self.published.publish(snapshot);
+        stored.compiler.publish_consumers();
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
@@ -390,6 +391,7 @@ async fn follow(secrets: Secrets, stored: Arc<Mutex<Stored>>, published: Arc<Pub
         let mut stored = lock(&stored);
         stored.compiler.secrets_changed(&changed);
         published.publish(stored.compiler.snapshot());
+        stored.compiler.publish_consumers();
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(crate) use body::Told;
-use text::{bytes, filled, header, number, text};
+use text::{bytes, filled, header, number, received, text};
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
@@ -228,14 +228,24 @@ impl<'a> Facts<'a> {
         let headers = &self.exchange.request.headers;
         let (client, exchange) = (self.client, self.exchange);
         match name.strip_prefix("x-forwarded-") {
-            Some("for") if !forwarded::keeps_for(self.worker.options(), client) => None,
+            Some("for")
+                if !exchange.is_cleaned && !forwarded::keeps_for(self.worker.options(), client) =>
+            {
+                None
+            }
             Some("proto") if self.view != View::Log => bytes(forwarded::proto(client, exchange)),
             Some("host") if self.view != View::Log => filled(forwarded::host(client, exchange)),
             Some("port") if self.view != View::Log => match forwarded::port(client, exchange) {
                 Some(port) => bytes(port),
                 None => number(u64::from(client.local.port())),
             },
-            None if name == "forwarded" && self.view != View::Log && !client.is_trusted => None,
+            None if name == "forwarded"
+                && self.view != View::Log
+                && !client.is_trusted
+                && !exchange.is_cleaned =>
+            {
+                None
+            }
             _ => header(headers, name),
         }
     }
@@ -373,11 +383,11 @@ impl<'a> Facts<'a> {
             Variable::RouteName => text(self.route()?.name.as_deref()),
             Variable::ServiceId => text(self.route()?.service.as_ref().map(|service| &*service.id)),
             Variable::ServiceName => text(self.route()?.service.as_ref()?.name.as_deref()),
-            Variable::OriginalXForwardedFor => header(&request.headers, "x-forwarded-for"),
-            Variable::OriginalXForwardedProto => header(&request.headers, "x-forwarded-proto"),
-            Variable::OriginalXForwardedHost => header(&request.headers, "x-forwarded-host"),
-            Variable::OriginalXForwardedPort => header(&request.headers, "x-forwarded-port"),
-            Variable::OriginalForwarded => header(&request.headers, "forwarded"),
+            Variable::OriginalXForwardedFor => received(&request.headers, "x-forwarded-for"),
+            Variable::OriginalXForwardedProto => received(&request.headers, "x-forwarded-proto"),
+            Variable::OriginalXForwardedHost => received(&request.headers, "x-forwarded-host"),
+            Variable::OriginalXForwardedPort => received(&request.headers, "x-forwarded-port"),
+            Variable::OriginalForwarded => received(&request.headers, "forwarded"),
             // What the reference's nginx.conf sets until a plugin sets something else.
             Variable::LlmTimeToFirstToken
             | Variable::LlmPromptTokens

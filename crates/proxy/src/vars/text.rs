@@ -61,6 +61,11 @@ pub(super) fn argument<'a>(query: &'a [u8], name: &str) -> Option<Kinded<'a>> {
     })
 }
 
+/// All values of a field as the client sent it, also where it has been taken away.
+pub(super) fn received<'a>(headers: &'a Headers, name: &str) -> Value<'a> {
+    header(headers, name).or_else(|| headers.get_received(name.as_bytes()).map(Cow::Borrowed))
+}
+
 /// All values of a field, joined as nginx joins them (`$http_…`, since 1.23).
 pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Value<'a> {
     let mut values = headers.get_all(name.as_bytes());

@@ -23,6 +23,7 @@ mod large;
 mod logs;
 mod objects;
 mod pages;
+mod plugins;
 mod probes;
 mod proxied;
 mod reasons;

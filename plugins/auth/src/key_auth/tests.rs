@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use lockgate_plugin::{
-    Consumer, Reply, Secret,
+    Consumer, Removed, Reply, Secret,
     testing::{self, Kit, Request},
 };
 use serde_json::{Map, Value, json};
@@ -208,7 +208,7 @@ fn tells_the_upstream_who_asks_and_nothing_that_the_client_made_up() {
     kit.named(consumer.clone());
     kit.node
         .consumers("key-auth")
-        .update([(b"k".as_slice().into(), Some(consumer))]);
+        .update([], [(b"k".as_slice().into(), consumer)]);
     for (target, username, credential, custom) in [
         (
             "/?apikey=k",
@@ -250,9 +250,12 @@ fn follows_what_becomes_of_consumers() {
     kit.consumer::<KeyAuth>("jack", &json!({"key": "a"}))
         .expect("a credential");
     assert_eq!(ask("a"), None);
-    kit.node
-        .consumers("key-auth")
-        .update([(b"a".as_slice().into(), None)]);
+    let removed = Removed {
+        key: b"a".as_slice().into(),
+        name: "jack".into(),
+        credential_id: None,
+    };
+    kit.node.consumers("key-auth").update([removed], []);
     assert_eq!(ask("a"), invalid);
 }
 
