@@ -61,6 +61,14 @@ fn runs(
     is_special: impl Fn(u8) -> bool,
     write: impl Fn(u8, &mut Vec<u8>),
 ) {
+    // Most values have nothing special, which is seen sixteen bytes at a time where nothing ends the look early.
+    if !value
+        .iter()
+        .fold(false, |found, byte| found | is_special(*byte))
+    {
+        out.extend_from_slice(value);
+        return;
+    }
     let mut rest = value;
     while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
         let (plain, special) = rest.split_at(at);
