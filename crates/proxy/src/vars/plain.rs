@@ -181,15 +181,27 @@ fn time_of(micros: Option<u64>, out: &mut Vec<u8>) {
 
 /// 32 hexadecimal digits.
 fn write_hex(value: u128, out: &mut Vec<u8>) {
-    let digit = |nibble: u8| match nibble {
-        0..=9 => b'0' + nibble,
-        _ => b'a' - 10 + nibble,
-    };
     let mut text = [0_u8; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    for (eight, bytes) in text
+        .chunks_exact_mut(8)
+        .zip(value.to_be_bytes().chunks_exact(4))
+    {
+        let bytes = bytes.first_chunk().copied().unwrap_or_default();
+        eight.copy_from_slice(&eight_digits(u32::from_be_bytes(bytes)));
     }
     out.extend_from_slice(&text);
+}
+
+/// Eight hexadecimal digits, all made at once: each digit is a byte of a word.
+fn eight_digits(value: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let spread = u64::from(value);
+    let spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // One where the digit is a letter.
+    let is_letter = ((spread + 6 * EACH) >> 4) & EACH;
+    (spread + u64::from(b'0') * EACH + is_letter * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 #[cfg(test)]
