@@ -73,6 +73,14 @@ impl Compile<'_> {
             .map_or_else(|| Ok(T::default()), |value| parse(&value))
     }
 
+    /// The configuration in a further type: for members that some configurations have and others do not.
+    ///
+    /// # Errors
+    /// It does not fit the type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        parse(self.config)
+    }
+
     /// The plugin's metadata, as it will be when the hooks run.
     pub fn metadata<T: Metadata>(&self) -> MetadataHandle<T> {
         MetadataHandle::new(self.node.metadata(self.about.name))

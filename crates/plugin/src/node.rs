@@ -3,6 +3,7 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -30,6 +31,9 @@ pub struct NodeOptions {
     pub https_ports: Arc<[u16]>,
     /// How names are resolved.
     pub resolver: Resolver,
+    /// File of the roots that certificates of servers are verified against, PEM (`apisix.ssl.ssl_trusted_certificate`); `None` for
+    /// the system's.
+    pub trusted: Option<PathBuf>,
     /// The id of this gateway (`apisix.id`).
     pub id: Arc<str>,
     /// The name of this machine.

@@ -6,6 +6,7 @@ pub mod limit_conn;
 pub mod limit_count;
 pub mod limit_req;
 mod limiting;
+mod limits;
 
 use lockgate_plugin::Descriptor;
 

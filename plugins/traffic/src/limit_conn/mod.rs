@@ -4,6 +4,7 @@
 //! the memory it takes. Requests are counted for the whole node by `lockgate-limit`. Where some may have to wait the hook is one that
 //! waits, otherwise it is plain. What is different from the reference is listed in `README.md`.
 
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -18,10 +19,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
-use crate::limiting::{Amount, KeyType, Number, Policy, Refusal, Scope, Source, delay};
+use crate::limiting::{Amount, KeyType, Number, Policy, Refusal, Scope, Source, delay, redis};
+use remote::{Remote, RemotePlace};
 
 /// The reference's dictionary of counts.
 const TABLE: &str = "plugin-limit-conn";
+
+/// For how many seconds a request under way is believed in, where the configuration does not say.
+const KEY_TTL_S: i64 = 3600;
 
 /// The configuration as users write it. `only_use_default_delay` says nothing: the reference's delay is always the default one.
 #[derive(Debug, Deserialize)]
@@ -36,6 +41,8 @@ pub struct Config {
     rejected_code: u16,
     rejected_msg: Option<String>,
     allow_degradation: bool,
+    /// Of the policies that count in Redis.
+    key_ttl: Option<i64>,
     /// Which of several configurations of one object this is, where another plugin holds it (`workflow`).
     #[serde(rename = "_vid")]
     part: Option<Value>,
@@ -52,13 +59,22 @@ struct RuleConfig {
 #[derive(Debug)]
 pub struct LimitConn {
     rules: Rules,
-    counts: Arc<Concurrency>,
+    counts: Counts,
     /// `default_conn_delay`, in seconds.
     unit_delay_s: f64,
     scope: Scope,
     refusal: Refusal,
     /// `allow_degradation`
     lets_pass_uncounted: bool,
+}
+
+/// Who counts.
+#[derive(Debug)]
+enum Counts {
+    /// This node.
+    Here(Arc<Concurrency>),
+    /// Redis, for all who use it.
+    Remote(Remote),
 }
 
 #[derive(Debug)]
@@ -85,19 +101,25 @@ struct Applied {
 
 /// The places of a request that is under way.
 #[derive(Default)]
-struct Places(SmallVec<[Lease; 1]>);
+struct Places {
+    here: SmallVec<[Lease; 1]>,
+    remote: Vec<RemotePlace>,
+}
 
 impl Plugin for LimitConn {
     const ABOUT: About = About::new("limit-conn", 1003, include_str!("schema.json"));
     type Config = Config;
 
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
-        if config.policy != Policy::Local {
-            return Err(ConfigError::new("counting in Redis is not built in"));
-        }
         let tables = cx.node.shared(|_| Tables::default());
         Ok(Self {
-            counts: tables.concurrency(TABLE),
+            counts: match redis::client(config.policy, cx)? {
+                None => Counts::Here(tables.concurrency(TABLE)),
+                Some(client) => {
+                    let ttl_s = config.key_ttl.unwrap_or(KEY_TTL_S);
+                    Counts::Remote(Remote::new(client, ttl_s, cx.node.runtime().clone()))
+                }
+            },
             scope: Scope::object(cx, config.part.as_ref(), &tables),
             unit_delay_s: config.default_conn_delay,
             refusal: Refusal::new(config.rejected_code, config.rejected_msg.clone()),
@@ -107,10 +129,10 @@ impl Plugin for LimitConn {
     }
 
     fn hooks(self: Arc<Self>, on: &mut Hooks) {
-        if self.rules.may_delay() {
-            on.access_async(self.clone());
-        } else {
+        if matches!(self.counts, Counts::Here(_)) && !self.rules.may_delay() {
             on.access(self.clone());
+        } else {
+            on.access_async(self.clone());
         }
         on.log(self);
     }
@@ -190,37 +212,79 @@ impl Limit {
 }
 
 impl LimitConn {
-    /// Takes the place that a limit has for the request; how long it should wait, in seconds. `None` if there is none.
+    /// What the request is counted under.
     #[inline]
-    fn enter(&self, applied: &Applied, places: &mut Places, ex: &mut Exchange<'_>) -> Option<f64> {
-        let key = match (&applied.value, &self.rules) {
+    fn key(&self, applied: &Applied, ex: &mut Exchange<'_>) -> Vec<u8> {
+        match (&applied.value, &self.rules) {
             (None, Rules::One(_, source)) => self.scope.key(source, ex),
             (value, _) => {
                 let value = value.as_deref().unwrap_or_default();
                 self.scope
                     .key_with(ex, |_, key| key.extend_from_slice(value))
             }
-        };
+        }
+    }
+
+    /// Takes the place that a limit has for the request in this node; how long it should wait, in seconds. `None` if there is none.
+    #[inline]
+    fn enter(
+        &self,
+        counts: &Arc<Concurrency>,
+        applied: &Applied,
+        places: &mut Places,
+        ex: &mut Exchange<'_>,
+    ) -> Option<f64> {
+        let key = self.key(applied, ex);
         let hash = self.scope.hash(&key);
         ex.set_scratch(key);
-        let entered = self.counts.enter(hash, applied.room, self.unit_delay_s)?;
-        places.0.push(entered.lease);
+        let entered = counts.enter(hash, applied.room, self.unit_delay_s)?;
+        places.here.push(entered.lease);
         Some(entered.delay_s)
     }
 
+    /// The same in Redis.
+    async fn enter_remote(
+        &self,
+        remote: &Remote,
+        applied: &Applied,
+        places: &mut Places,
+        ex: &mut Exchange<'_>,
+    ) -> Result<Option<f64>, lockgate_redis::Error> {
+        let key = self.key(applied, ex);
+        let entered = remote
+            .enter(ex.worker(), &key, applied.room, ex.now())
+            .await;
+        ex.set_scratch(key);
+        let Some((place, conn)) = entered? else {
+            return Ok(None);
+        };
+        places.remote.push(place);
+        let turns = conn.saturating_sub(1) / applied.room.conn;
+        Ok(Some(self.unit_delay_s * turns as f64))
+    }
+
     /// What becomes of a request that cannot be counted.
-    fn without_rules(&self, error: &str) -> Flow {
-        tracing::error!("failed to get limit conn rules: {error}");
+    fn uncounted(&self) -> Flow {
         if self.lets_pass_uncounted {
             Flow::Next
         } else {
             Flow::page(500)
         }
     }
+
+    /// The same, because no limit applies or the one that does is no number.
+    fn without_rules(&self, error: &str) -> Flow {
+        tracing::error!("failed to get limit conn rules: {error}");
+        self.uncounted()
+    }
 }
 
+/// Counts in this node, without a delay.
 impl Access for LimitConn {
     fn access(&self, ex: &mut Exchange<'_>) -> Flow {
+        let Counts::Here(counts) = &self.counts else {
+            return Flow::Next;
+        };
         let applied = match self.rules.apply(ex) {
             Ok(applied) => applied,
             Err(error) => return self.without_rules(&error),
@@ -228,7 +292,7 @@ impl Access for LimitConn {
         let mut places = Places::default();
         let has_room = applied
             .iter()
-            .all(|applied| self.enter(applied, &mut places, ex).is_some());
+            .all(|applied| self.enter(counts, applied, &mut places, ex).is_some());
         ex.keep(self, places);
         if has_room {
             Flow::Next
@@ -238,6 +302,7 @@ impl Access for LimitConn {
     }
 }
 
+/// Counts anywhere.
 impl AccessAsync for LimitConn {
     async fn access(&self, ex: &mut Exchange<'_>) -> Flow {
         let applied = match self.rules.apply(ex) {
@@ -245,27 +310,33 @@ impl AccessAsync for LimitConn {
             Err(error) => return self.without_rules(&error),
         };
         let mut places = Places::default();
-        let mut has_room = true;
+        let mut flow = Flow::Next;
         for applied in &applied {
-            let Some(delay_s) = self.enter(applied, &mut places, ex) else {
-                has_room = false;
-                break;
+            let entered = match &self.counts {
+                Counts::Here(counts) => Ok(self.enter(counts, applied, &mut places, ex)),
+                Counts::Remote(remote) => self.enter_remote(remote, applied, &mut places, ex).await,
             };
-            delay(delay_s).await;
+            match entered {
+                Ok(Some(delay_s)) => delay(delay_s).await,
+                Ok(None) => flow = self.refusal.flow(),
+                Err(error) => {
+                    tracing::error!("failed to limit conn: {error}");
+                    flow = self.uncounted();
+                }
+            }
+            if let Flow::Reply(_) = flow {
+                break;
+            }
         }
         ex.keep(self, places);
-        if has_room {
-            Flow::Next
-        } else {
-            self.refusal.flow()
-        }
+        flow
     }
 }
 
 impl Log for LimitConn {
     fn log(&self, ex: &mut Exchange<'_>) {
         if let Some(places) = ex.kept::<Self, Places>(self) {
-            places.0.clear();
+            *places = Places::default();
         }
     }
 }

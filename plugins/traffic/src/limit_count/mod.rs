@@ -7,24 +7,28 @@
 //! Read next: `config.rs`, then `rule.rs` for what applies to a request.
 
 mod config;
+mod delayed;
 mod headers;
+mod remote;
 mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lockgate_limit::{Decision, FixedWindow, Key, Quota, SlidingWindow, Tables};
 use lockgate_plugin::{
-    About, Access, Compile, ConfigError, Exchange, Flow, Hooks, MetadataHandle, MetadataType,
-    Plugin,
+    About, Access, AccessAsync, Compile, ConfigError, Exchange, Flow, Hooks, MetadataHandle,
+    MetadataType, Plugin,
 };
 
 pub use config::Config;
 pub use headers::Names;
 
-use crate::limiting::{Policy, Refusal, Scope, now_ms};
-use config::WindowType;
+use crate::limiting::{Refusal, Scope, error_message, now_ms, redis};
+use config::{NO_SYNC, WindowType};
+use delayed::{Delayed, Fallback};
+use remote::Remote;
 use rule::{Applied, Rule, Rules};
 
 /// The reference's dictionary of counters.
@@ -34,8 +38,8 @@ const TABLE: &str = "plugin-limit-count";
 #[derive(Debug)]
 pub struct LimitCount {
     rules: Rules,
-    counters: Counters,
-    scope: Scope,
+    counting: Counting,
+    scope: Arc<Scope>,
     refusal: Refusal,
     /// `allow_degradation`
     lets_pass_uncounted: bool,
@@ -44,8 +48,19 @@ pub struct LimitCount {
     names: MetadataHandle<Names>,
 }
 
-/// Counters of this node.
+/// Who counts.
 #[derive(Debug)]
+enum Counting {
+    /// This node.
+    Here(Counters),
+    /// Redis, for all who use it.
+    Remote(Arc<Remote>),
+    /// This node, which tells Redis later.
+    Delayed(Arc<Delayed>, Arc<Remote>),
+}
+
+/// Counters of this node.
+#[derive(Debug, Clone)]
 enum Counters {
     Fixed(Arc<FixedWindow>),
     Sliding(Arc<SlidingWindow>),
@@ -53,10 +68,10 @@ enum Counters {
 
 impl Counters {
     #[inline]
-    fn count(&self, key: Key, quota: Quota, now_ms: u64) -> Decision {
+    fn count(&self, key: Key, cost: u64, quota: Quota, now_ms: u64) -> Decision {
         match self {
-            Self::Fixed(windows) => windows.incoming(key, 1, quota, now_ms),
-            Self::Sliding(windows) => windows.incoming(key, 1, quota, now_ms),
+            Self::Fixed(windows) => windows.incoming(key, cost, quota, now_ms),
+            Self::Sliding(windows) => windows.incoming(key, cost, quota, now_ms),
         }
     }
 }
@@ -68,19 +83,40 @@ impl Plugin for LimitCount {
 
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
         config.check()?;
-        if config.policy != Policy::Local {
-            return Err(ConfigError::new("counting in Redis is not built in"));
-        }
         let tables = cx.node.shared(|_| Tables::default());
+        let counters = match config.window_type {
+            WindowType::Fixed => Counters::Fixed(tables.fixed_window(TABLE)),
+            WindowType::Sliding => Counters::Sliding(tables.sliding_window(TABLE)),
+        };
+        let scope = Arc::new(match &config.group {
+            Some(group) => Scope::group(group, &tables),
+            None => Scope::object(cx, config.part.as_ref(), &tables),
+        });
+        let counting = match redis::client(config.policy, cx)? {
+            None => Counting::Here(counters),
+            Some(client) => {
+                let remote = Arc::new(Remote::new(client, config.window_type));
+                if config.sync_interval == NO_SYNC {
+                    Counting::Remote(remote)
+                } else {
+                    let interval = Duration::try_from_secs_f64(config.sync_interval);
+                    let fallback = Fallback {
+                        counters,
+                        scope: scope.clone(),
+                    };
+                    let delayed = Delayed::new(
+                        remote.clone(),
+                        interval.unwrap_or(Duration::MAX),
+                        cx.node.runtime().clone(),
+                        fallback,
+                    );
+                    Counting::Delayed(Arc::new(delayed), remote)
+                }
+            }
+        };
         Ok(Self {
-            counters: match config.window_type {
-                WindowType::Fixed => Counters::Fixed(tables.fixed_window(TABLE)),
-                WindowType::Sliding => Counters::Sliding(tables.sliding_window(TABLE)),
-            },
-            scope: match &config.group {
-                Some(group) => Scope::group(group, &tables),
-                None => Scope::object(cx, config.part.as_ref(), &tables),
-            },
+            counting,
+            scope,
             lets_pass_uncounted: config.allow_degradation,
             shows_quota: config.show_limit_quota_header,
             names: cx.metadata(),
@@ -90,12 +126,19 @@ impl Plugin for LimitCount {
     }
 
     fn hooks(self: Arc<Self>, on: &mut Hooks) {
-        on.access(self);
+        match self.counting {
+            Counting::Here(_) => on.access(self),
+            Counting::Remote(_) | Counting::Delayed(..) => on.access_async(self),
+        }
     }
 }
 
+/// Counts in this node.
 impl Access for LimitCount {
     fn access(&self, ex: &mut Exchange<'_>) -> Flow {
+        let Counting::Here(counters) = &self.counting else {
+            return Flow::Next;
+        };
         let applied = match self.rules.apply(ex) {
             Ok(applied) => applied,
             Err(error) => return self.without_rules(&error),
@@ -103,10 +146,53 @@ impl Access for LimitCount {
         let now_ms = now_ms(ex);
         for Applied { rule, quota, value } in applied {
             let key = self.key(rule, value.as_deref(), ex);
-            let decision = self.counters.count(self.scope.hash(&key), quota, now_ms);
+            let decision = counters.count(self.scope.hash(&key), 1, quota, now_ms);
             self.tell(rule, key, quota, decision, ex);
             if !decision.is_allowed {
                 return self.refusal.flow();
+            }
+        }
+        Flow::Next
+    }
+}
+
+/// Counts in Redis.
+impl AccessAsync for LimitCount {
+    async fn access(&self, ex: &mut Exchange<'_>) -> Flow {
+        let applied = match self.rules.apply(ex) {
+            Ok(applied) => applied,
+            Err(error) => return self.without_rules(&error),
+        };
+        let (worker, now) = (ex.worker(), ex.now());
+        for Applied { rule, quota, value } in applied {
+            let mut key = self.key(rule, value.as_deref(), ex);
+            let decision = match &self.counting {
+                // A window that ends before Redis is told is counted there.
+                Counting::Delayed(delayed, _)
+                    if delayed.interval() < Duration::from_secs(quota.window_s.get()) =>
+                {
+                    Ok(delayed.count(worker, &key, 1, quota, now).await)
+                }
+                Counting::Remote(remote) | Counting::Delayed(_, remote) => {
+                    remote.count(worker, &key, 1, quota, now).await
+                }
+                Counting::Here(_) => return Flow::Next,
+            };
+            match decision {
+                Ok(decision) => {
+                    self.tell(rule, key, quota, decision, ex);
+                    if !decision.is_allowed {
+                        return self.refusal.flow();
+                    }
+                }
+                Err(error) => {
+                    ex.rate_limiting().say(&mut key, quota.limit.get(), 0, 0);
+                    ex.set_scratch(key);
+                    tracing::error!("failed to limit count: {error}");
+                    if !self.lets_pass_uncounted {
+                        return error_message(500, "failed to limit count");
+                    }
+                }
             }
         }
         Flow::Next

@@ -4,6 +4,7 @@
 //! with `nodelay` it is plain. Counters are the object's that holds the plugin and belong to its configuration, as those of
 //! `limit-count` do. What is different from the reference is listed in `README.md`.
 
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ use lockgate_plugin::{
 };
 use serde::Deserialize;
 
-use crate::limiting::{KeyType, Policy, Refusal, Scope, Source, delay, now_ms};
+use crate::limiting::{KeyType, Policy, Refusal, Scope, Source, delay, now_ms, redis};
+use remote::Remote;
 
 /// The reference's dictionary of buckets.
 const TABLE: &str = "plugin-limit-req";
@@ -31,18 +33,29 @@ pub struct Config {
     rejected_code: u16,
     rejected_msg: Option<String>,
     nodelay: bool,
+    allow_degradation: bool,
 }
 
 /// The plugin, configured.
 #[derive(Debug)]
 pub struct LimitReq {
-    buckets: Arc<LeakyBucket>,
-    rate: Rate,
+    buckets: Buckets,
     key: Source,
     scope: Scope,
     refusal: Refusal,
     /// `nodelay` is not set
     delays: bool,
+    /// `allow_degradation`
+    lets_pass_uncounted: bool,
+}
+
+/// Where buckets are kept.
+#[derive(Debug)]
+enum Buckets {
+    /// In this node.
+    Here(Arc<LeakyBucket>, Rate),
+    /// In Redis.
+    Remote(Remote),
 }
 
 impl Plugin for LimitReq {
@@ -50,61 +63,82 @@ impl Plugin for LimitReq {
     type Config = Config;
 
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
-        if config.policy != Policy::Local {
-            return Err(ConfigError::new("counting in Redis is not built in"));
-        }
         let tables = cx.node.shared(|_| Tables::default());
         let rate = Rate::new(config.rate, config.burst);
+        let rate = rate.ok_or_else(|| ConfigError::new("rate and burst are too large"))?;
         Ok(Self {
-            buckets: tables.leaky_bucket(TABLE),
-            rate: rate.ok_or_else(|| ConfigError::new("rate and burst are too large"))?,
+            buckets: match redis::client(config.policy, cx)? {
+                None => Buckets::Here(tables.leaky_bucket(TABLE), rate),
+                Some(client) => Buckets::Remote(Remote::new(client, config.rate, config.burst)),
+            },
             key: Source::new(&config.key, config.key_type),
             scope: Scope::object(cx, None, &tables),
             refusal: Refusal::new(config.rejected_code, config.rejected_msg),
             delays: !config.nodelay,
+            lets_pass_uncounted: config.allow_degradation,
         })
     }
 
     fn hooks(self: Arc<Self>, on: &mut Hooks) {
-        if self.delays {
-            on.access_async(self);
-        } else {
-            on.access(self);
+        match self.buckets {
+            Buckets::Here(..) if !self.delays => on.access(self),
+            Buckets::Here(..) | Buckets::Remote(_) => on.access_async(self),
         }
     }
 }
 
 impl LimitReq {
-    /// How long the request should wait, in seconds; `None` if it came too fast.
+    /// What this node's bucket says.
     #[inline]
-    fn admit(&self, ex: &mut Exchange<'_>) -> Option<f64> {
+    fn take(&self, buckets: &LeakyBucket, rate: Rate, ex: &mut Exchange<'_>) -> Admission {
         let key = self.scope.key(&self.key, ex);
         let hash = self.scope.hash(&key);
         ex.set_scratch(key);
-        match self.buckets.incoming(hash, self.rate, now_ms(ex)) {
-            Admission::Delayed { delay_s } => Some(delay_s),
-            Admission::Refused => None,
-        }
+        buckets.incoming(hash, rate, now_ms(ex))
     }
 }
 
+/// Takes from a bucket of this node, without a delay.
 impl Access for LimitReq {
     fn access(&self, ex: &mut Exchange<'_>) -> Flow {
-        match self.admit(ex) {
-            Some(_) => Flow::Next,
-            None => self.refusal.flow(),
+        let Buckets::Here(buckets, rate) = &self.buckets else {
+            return Flow::Next;
+        };
+        match self.take(buckets, *rate, ex) {
+            Admission::Delayed { .. } => Flow::Next,
+            Admission::Refused => self.refusal.flow(),
         }
     }
 }
 
+/// Takes from any bucket.
 impl AccessAsync for LimitReq {
     async fn access(&self, ex: &mut Exchange<'_>) -> Flow {
-        match self.admit(ex) {
-            Some(delay_s) => {
-                delay(delay_s).await;
+        let admission = match &self.buckets {
+            Buckets::Here(buckets, rate) => Ok(self.take(buckets, *rate, ex)),
+            Buckets::Remote(remote) => {
+                let key = self.scope.key(&self.key, ex);
+                let admission = remote.take(ex.worker(), &key, ex.now()).await;
+                ex.set_scratch(key);
+                admission
+            }
+        };
+        match admission {
+            Ok(Admission::Delayed { delay_s }) => {
+                if self.delays {
+                    delay(delay_s).await;
+                }
                 Flow::Next
             }
-            None => self.refusal.flow(),
+            Ok(Admission::Refused) => self.refusal.flow(),
+            Err(error) => {
+                tracing::error!("failed to limit req: {error}");
+                if self.lets_pass_uncounted {
+                    Flow::Next
+                } else {
+                    Flow::page(500)
+                }
+            }
         }
     }
 }

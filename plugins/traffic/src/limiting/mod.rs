@@ -3,6 +3,7 @@
 //! Counting itself is `lockgate-limit`'s, which also documents the reference's keys.
 
 mod amount;
+pub(crate) mod redis;
 mod scope;
 mod source;
 

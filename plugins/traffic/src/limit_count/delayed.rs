@@ -1,0 +1,245 @@
+//! Counting here and telling Redis later (`sync_interval`): a request waits for Redis only where nothing is known of its key.
+//!
+//! What this node let pass since it last told Redis is kept for the whole node, and so is what Redis said then. One task per
+//! configuration tells it; it ends with the configuration, or when there is nothing to tell.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use lockgate_limit::{Decision, Quota};
+use lockgate_net::clock::Clock;
+use tokio::runtime::Handle;
+
+use super::{
+    Counters,
+    remote::{Left, Remote},
+};
+use crate::{limiting::Scope, limits};
+
+/// What is counted here and told to Redis later.
+#[derive(Debug)]
+pub(super) struct Delayed {
+    remote: Arc<Remote>,
+    interval: Duration,
+    runtime: Handle,
+    known: Mutex<HashMap<Box<[u8]>, Known>>,
+    /// Whether the task is there that tells Redis.
+    is_telling: AtomicBool,
+    /// Who counts while Redis is away.
+    fallback: Fallback,
+}
+
+/// Counters of this node, and how their keys are hashed.
+#[derive(Debug)]
+pub(super) struct Fallback {
+    pub(super) counters: Counters,
+    pub(super) scope: Arc<Scope>,
+}
+
+/// What is known of a key.
+#[derive(Debug)]
+struct Known {
+    /// What Redis said last, and when.
+    left: Left,
+    said: Duration,
+    /// What has passed since.
+    passed: u64,
+    quota: Quota,
+    /// Whether Redis is to be told.
+    is_due: bool,
+}
+
+impl Known {
+    /// Seconds until the window ends; `None` if it is over.
+    fn reset_s(&self, now: Duration) -> Option<f64> {
+        let left_s = self.left.reset_s - now.saturating_sub(self.said).as_secs_f64();
+        (left_s > 0.0).then_some(left_s)
+    }
+}
+
+impl Delayed {
+    pub(super) fn new(
+        remote: Arc<Remote>,
+        interval: Duration,
+        runtime: Handle,
+        fallback: Fallback,
+    ) -> Self {
+        Self {
+            remote,
+            interval,
+            runtime,
+            known: Mutex::default(),
+            is_telling: AtomicBool::new(false),
+            fallback,
+        }
+    }
+
+    /// How often Redis is told.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Decides about a request by what is known.
+    pub(super) async fn count(
+        self: &Arc<Self>,
+        worker: usize,
+        key: &[u8],
+        cost: u64,
+        quota: Quota,
+        now: Duration,
+    ) -> Decision {
+        if let Some(decision) = self.decide(key, cost, now) {
+            self.tell_later();
+            return decision;
+        }
+        if !self.has_room(key) {
+            return self.ask(worker, key, cost, quota, now).await.decision();
+        }
+        // Nothing is known, or the window is over. What has passed until now goes along, once.
+        let passed = self.take_passed(key);
+        let left = self.ask(worker, key, passed, quota, now).await;
+        let decision = {
+            let mut known = self.lock();
+            // Others may have asked meanwhile, and let requests pass since.
+            let known = known.entry(key.into()).or_insert(Known {
+                left,
+                said: now,
+                passed: 0,
+                quota,
+                is_due: false,
+            });
+            known.left = left;
+            known.said = now;
+            known.quota = quota;
+            known.decide(cost, left.reset_s)
+        };
+        self.tell_later();
+        decision
+    }
+
+    fn decide(&self, key: &[u8], cost: u64, now: Duration) -> Option<Decision> {
+        let mut known = self.lock();
+        let known = known.get_mut(key)?;
+        let reset_s = known.reset_s(now)?;
+        Some(known.decide(cost, reset_s))
+    }
+
+    fn has_room(&self, key: &[u8]) -> bool {
+        let known = self.lock();
+        known.len() < limits::DELAYED_KEYS || known.contains_key(key)
+    }
+
+    fn take_passed(&self, key: &[u8]) -> u64 {
+        let mut known = self.lock();
+        known
+            .get_mut(key)
+            .map_or(0, |known| std::mem::take(&mut known.passed))
+    }
+
+    /// Tells Redis what has passed and asks what is left; counts here while it is away.
+    async fn ask(
+        &self,
+        worker: usize,
+        key: &[u8],
+        passed: u64,
+        quota: Quota,
+        now: Duration,
+    ) -> Left {
+        match self.remote.add(worker, key, passed, quota, now).await {
+            Ok(left) => left,
+            // As in the reference: whatever is wrong, this node counts.
+            Err(error) => {
+                tracing::error!("sync to redis failed: {error}");
+                tracing::warn!("try use fallback limiter to do rate limiting");
+                let Fallback { counters, scope } = &self.fallback;
+                let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+                let decision = counters.count(scope.hash(key), passed, quota, now_ms);
+                Left {
+                    remaining: decision.remaining,
+                    reset_s: decision.reset_s,
+                }
+            }
+        }
+    }
+
+    /// Sees to it that Redis is told within the interval.
+    fn tell_later(self: &Arc<Self>) {
+        if self.is_telling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = Arc::downgrade(self);
+        let interval = self.interval;
+        // Ends with the configuration, or when nothing is due.
+        let _ended = self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(this) = this.upgrade() else { return };
+                if !this.tell().await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Tells Redis what is due; whether anything was.
+    async fn tell(&self) -> bool {
+        let now = Clock::new().unix(0);
+        let due = self.due(now);
+        if due.is_empty() {
+            self.is_telling.store(false, Ordering::Release);
+            return false;
+        }
+        for (key, passed, quota) in due {
+            let left = self
+                .ask(limits::TELLING_WORKER, &key, passed, quota, now)
+                .await;
+            if let Some(known) = self.lock().get_mut(&key) {
+                known.left = left;
+                known.said = now;
+            }
+        }
+        true
+    }
+
+    /// What Redis is to be told. Forgets keys of which nothing was heard for two windows.
+    fn due(&self, now: Duration) -> Vec<(Box<[u8]>, u64, Quota)> {
+        let mut known = self.lock();
+        known.retain(|_, one| {
+            let age_s = now.saturating_sub(one.said).as_secs();
+            one.is_due || age_s < one.quota.window_s.get().saturating_mul(2)
+        });
+        let due = known.iter_mut().filter(|(_, one)| one.is_due);
+        due.take(limits::TOLD_KEYS)
+            .map(|(key, one)| {
+                one.is_due = false;
+                (key.clone(), std::mem::take(&mut one.passed), one.quota)
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn decide(&mut self, cost: u64, reset_s: f64) -> Decision {
+        let spent = i64::try_from(self.passed.saturating_add(cost)).unwrap_or(i64::MAX);
+        let remaining = self.left.remaining.max(0).saturating_sub(spent);
+        self.is_due = true;
+        if remaining >= 0 {
+            self.passed = self.passed.saturating_add(cost);
+        }
+        Decision {
+            is_allowed: remaining >= 0,
+            remaining: remaining.max(0),
+            reset_s,
+        }
+    }
+}
