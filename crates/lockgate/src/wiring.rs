@@ -382,8 +382,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_defaults_of_the_crates_are_those_of_config_yaml() {
+    #[tokio::test]
+    async fn the_defaults_of_the_crates_are_those_of_config_yaml() {
         let configuration = defaults();
         let expected = Options {
             workers: workers(&configuration),
