@@ -14,6 +14,8 @@ use crate::{AddressError, IpSet, Lookup, Pattern, Value, Variable};
 pub struct Expr {
     /// Nothing for the empty list, which is always true.
     root: Option<Group>,
+    /// What it was compiled from, for who explains it.
+    source: Box<str>,
 }
 
 /// Why an expression cannot be compiled, in the words of the reference, which the Admin API shows.
@@ -46,28 +48,28 @@ pub enum ExprError {
 }
 
 #[derive(Debug, Clone)]
-struct Group {
+pub(crate) struct Group {
     /// All nodes must hold, or any.
-    joins: Join,
-    negated: bool,
-    nodes: Box<[Node]>,
+    pub(crate) joins: Join,
+    pub(crate) negated: bool,
+    pub(crate) nodes: Box<[Node]>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Join {
+pub(crate) enum Join {
     All,
     Any,
 }
 
 #[derive(Debug, Clone)]
-enum Node {
+pub(crate) enum Node {
     Group(Group),
     Comparison(Comparison),
 }
 
 #[derive(Debug, Clone)]
-struct Comparison {
-    variable: Variable,
+pub(crate) struct Comparison {
+    pub(crate) variable: Variable,
     negated: bool,
     test: Test,
 }
@@ -109,16 +111,16 @@ struct InList {
 
 impl Expr {
     /// Compiles the value of a `vars` field.
-    pub fn compile(rules: &Json) -> Result<Self, ExprError> {
-        let rules = match rules {
+    pub fn compile(source: &Json) -> Result<Self, ExprError> {
+        let rules = match source {
             Json::Null | Json::Bool(false) => return Err(ExprError::Missing),
             // To Lua, an object is a list without elements.
-            Json::Object(_) => return Ok(Self { root: None }),
+            Json::Object(_) => return Ok(Self::always()),
             Json::Array(rules) => rules,
             _ => return Err(ExprError::NotBracketed),
         };
         match rules.first() {
-            None => return Ok(Self { root: None }),
+            None => return Ok(Self::always()),
             Some(Json::Array(_) | Json::Object(_)) => {}
             Some(first) => {
                 if logical_operator(&text_of(first)?).is_none() {
@@ -127,9 +129,28 @@ impl Expr {
             }
         }
         match compile_list(rules)? {
-            Node::Group(root) => Ok(Self { root: Some(root) }),
+            Node::Group(root) => Ok(Self {
+                root: Some(root),
+                source: source.to_string().into(),
+            }),
             Node::Comparison(_) => Err(ExprError::NotBracketed),
         }
+    }
+
+    fn always() -> Self {
+        Self {
+            root: None,
+            source: Box::default(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> Option<&Group> {
+        self.root.as_ref()
+    }
+
+    /// The rules as they were written, in JSON; empty where there are none.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// Whether the expression holds.
@@ -149,7 +170,7 @@ impl Group {
 }
 
 impl Node {
-    fn eval<L: Lookup + ?Sized>(&self, lookup: &L) -> bool {
+    pub(crate) fn eval<L: Lookup + ?Sized>(&self, lookup: &L) -> bool {
         match self {
             Self::Group(group) => group.eval(lookup),
             Self::Comparison(comparison) => {
@@ -262,7 +283,7 @@ impl InList {
 }
 
 /// What Lua's `string.upper` and `string.lower` accept: a text, or a number for its text.
-fn text_of(json: &Json) -> Result<String, ExprError> {
+pub(crate) fn text_of(json: &Json) -> Result<String, ExprError> {
     match json {
         Json::String(text) => Ok(text.clone()),
         Json::Number(number) => Ok(number.to_string()),
@@ -270,7 +291,7 @@ fn text_of(json: &Json) -> Result<String, ExprError> {
     }
 }
 
-fn logical_operator(text: &str) -> Option<(Join, bool)> {
+pub(crate) fn logical_operator(text: &str) -> Option<(Join, bool)> {
     let is = |operator: &str| text.eq_ignore_ascii_case(operator);
     if is("AND") {
         Some((Join::All, false))

@@ -55,6 +55,17 @@ impl IpSet {
         })
     }
 
+    /// The addresses and networks in the set, as texts: of each family the widest first.
+    pub fn texts(&self) -> Vec<String> {
+        let v4 = self.v4.iter().flat_map(|networks| {
+            networks.texts(32, |bits| Ipv4Addr::from_bits(bits << networks.shift))
+        });
+        let v6 = self.v6.iter().flat_map(|networks| {
+            networks.texts(128, |bits| Ipv6Addr::from_bits(bits << networks.shift))
+        });
+        v4.chain(v6).collect()
+    }
+
     /// Whether the address is in the set.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
@@ -87,6 +98,21 @@ impl IpSet {
             .ok()
             .and_then(parse_address)
             .is_some_and(|address| self.contains(address))
+    }
+}
+
+impl<T: Copy + Default> Networks<T> {
+    /// The networks as texts. An address has `width` bits, and `address` makes one of a network part.
+    fn texts<A: std::fmt::Display>(&self, width: u32, address: impl Fn(T) -> A) -> Vec<String> {
+        if self.all {
+            return vec![format!("{}/0", address(T::default()))];
+        }
+        let prefix = width - self.shift;
+        let networks = self.sorted.iter().map(|bits| match prefix {
+            _ if prefix == width => address(*bits).to_string(),
+            _ => format!("{}/{prefix}", address(*bits)),
+        });
+        networks.collect()
     }
 }
 
@@ -173,6 +199,19 @@ mod tests {
         ] {
             assert!(!set.contains_text(outside.as_bytes()), "{outside}");
         }
+    }
+
+    #[test]
+    fn writes_what_it_holds() {
+        let texts = |addresses: &[&str]| {
+            let set = IpSet::parse(addresses.iter().copied());
+            set.unwrap().texts().join(" ")
+        };
+        assert_eq!(
+            texts(&["127.0.0.1", "10.9.0.0/8", "2001:db8::/32", "[::1]"]),
+            "10.0.0.0/8 127.0.0.1 2001:db8::/32 ::1"
+        );
+        assert_eq!(texts(&["1.2.3.4/0", "::/0"]), "0.0.0.0/0 ::/0");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Read next: `variable.rs` for the names, `expr.rs` for the `vars` language, `template.rs` for texts with variables in them.
 
 mod body_path;
+mod explain;
 mod expr;
 mod ip_set;
 mod json_path;
@@ -15,6 +16,7 @@ mod template;
 mod variable;
 
 pub use crate::body_path::BodyPath;
+pub use crate::explain::{Blamed, PartialLookup, Verdict};
 pub use crate::expr::{Expr, ExprError};
 pub use crate::ip_set::{AddressError, IpSet};
 pub use crate::json_path::{JsonPath, JsonPathError};

@@ -64,6 +64,22 @@ impl Value<'_> {
         }
     }
 
+    /// Appends the value for people: as its text, a list with its elements.
+    pub(crate) fn write_shown(&self, out: &mut Vec<u8>) {
+        let Self::List(elements) = self else {
+            self.write_text(out);
+            return;
+        };
+        out.push(b'[');
+        for (place, element) in elements.iter().enumerate() {
+            if place > 0 {
+                out.extend_from_slice(b", ");
+            }
+            element.write_shown(out);
+        }
+        out.push(b']');
+    }
+
     /// The number this value is or spells, as Lua's `tonumber`.
     pub fn to_number(&self) -> Option<f64> {
         match self {

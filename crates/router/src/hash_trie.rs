@@ -75,6 +75,21 @@ impl<V> Node<V> {
     }
 }
 
+impl<V> HashTrie<V> {
+    /// Shows every value, in no order that means anything.
+    pub(crate) fn for_each<'r>(&'r self, visit: &mut impl FnMut(&'r V)) {
+        let mut nodes: Vec<&Node<V>> = self.root.as_deref().into_iter().collect();
+        while let Some(node) = nodes.pop() {
+            for slot in &node.slots {
+                match slot {
+                    Slot::Leaf(value) => visit(value),
+                    Slot::Child(child) => nodes.push(child),
+                }
+            }
+        }
+    }
+}
+
 impl<V: Keyed> HashTrie<V> {
     pub(crate) fn is_empty(&self) -> bool {
         self.root.is_none()
@@ -245,6 +260,11 @@ mod tests {
             }
             for (trie, model) in old.into_iter().chain([(trie, model)]) {
                 prop_assert_eq!(trie.is_empty(), model.is_empty());
+                let mut all = BTreeMap::new();
+                trie.for_each(&mut |pair: &Pair| {
+                    all.insert(pair.0.clone(), pair.1);
+                });
+                prop_assert_eq!(&all, &model);
                 for n in 0..300 {
                     let key = key(n);
                     prop_assert_eq!(trie.get(&key).map(|pair| pair.1), model.get(&key).copied());

@@ -13,9 +13,10 @@
 //! The first route whose other conditions hold is the answer; a refused one falls through to the next, across all three levels.
 //!
 //! Deliberately absent: what a route does. The value of a route is opaque here. Read next: `routes.rs` for the walk, `path.rs` for what a
-//! configured path means.
+//! configured path means, `explain.rs` for why a request takes a route and not another.
 
 mod bucket;
+mod explain;
 mod hash_trie;
 mod host;
 mod limits;
@@ -26,6 +27,7 @@ mod route;
 mod routes;
 mod table;
 
+pub use crate::explain::{Explanation, Later, Miss, Undecided, Why};
 pub use crate::methods::Methods;
 pub use crate::path::Params;
 pub use crate::route::{Mode, RouteError, RouteSpec};

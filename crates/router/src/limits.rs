@@ -17,3 +17,9 @@ pub(crate) const PARAMS_INLINE: usize = 4;
 
 /// Bytes of a host that are reversed without allocating; a host name has at most 253 (RFC 1035 §2.3.4).
 pub(crate) const HOST_INLINE: usize = 256;
+
+/// Bytes that a path must share with a route's, from its beginning, to be called near it: more than the slash that all begin with.
+pub(crate) const NEAR_PATH_BYTES: usize = 2;
+
+/// Near misses that are kept before the farther ones are thrown away.
+pub(crate) const MISSES_KEPT: usize = 1024;

@@ -110,6 +110,14 @@ impl PathRule {
         bytes.get(..self.key_len as usize).unwrap_or(bytes)
     }
 
+    /// Whether a path is, or begins with, the key: what the tables find by.
+    pub(crate) fn has_key_of(&self, path: &[u8]) -> bool {
+        match self.kind {
+            Kind::Exact => path == self.key(),
+            Kind::Prefix | Kind::Tail => path.starts_with(self.key()),
+        }
+    }
+
     /// Whether a path found by the key fits the rest, too. Fills in `params`.
     pub(crate) fn fits(&self, path: &[u8], params: &mut Params) -> bool {
         params.clear();
@@ -295,11 +303,7 @@ mod tests {
     fn fit(rule: &str, mode: Mode, path: &str) -> Option<String> {
         let rule = PathRule::new(rule, mode);
         let mut params = Params::new();
-        let found = match rule.kind() {
-            Kind::Exact => path.as_bytes() == rule.key(),
-            Kind::Prefix | Kind::Tail => path.as_bytes().starts_with(rule.key()),
-        };
-        (found && rule.fits(path.as_bytes(), &mut params)).then(|| {
+        (rule.has_key_of(path.as_bytes()) && rule.fits(path.as_bytes(), &mut params)).then(|| {
             let params = rule.params(path.as_bytes(), &params);
             params
                 .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))

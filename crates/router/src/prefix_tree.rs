@@ -75,6 +75,17 @@ impl<V> PrefixTree<V> {
         self.root.is_none()
     }
 
+    /// Shows every value, in no order that means anything.
+    pub(crate) fn for_each<'r>(&'r self, visit: &mut impl FnMut(&'r V)) {
+        let mut nodes: Vec<&Node<V>> = self.root.as_deref().into_iter().collect();
+        while let Some(node) = nodes.pop() {
+            if let Some(value) = &node.value {
+                visit(value);
+            }
+            nodes.extend(node.children.iter().map(|child| &**child));
+        }
+    }
+
     /// The values of all keys that `text` begins with, the shortest first.
     pub(crate) fn prefixes_of(&self, text: &[u8]) -> Found<'_, V> {
         let mut found = Found::new();

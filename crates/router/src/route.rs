@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use lockgate_expr::{AddressError, Expr, IpSet, Lookup, Value, Variable};
+use lockgate_expr::{AddressError, Expr, IpSet, Lookup, PartialLookup, Value, Variable};
 use smallvec::SmallVec;
 
 use crate::host::HostRule;
@@ -74,6 +74,21 @@ impl<T> RouteSpec<T> {
             value,
         }
     }
+
+    /// The same for something else that it stands for.
+    pub fn with_value<U>(self, value: U) -> RouteSpec<U> {
+        RouteSpec {
+            id: self.id,
+            hosts: self.hosts,
+            paths: self.paths,
+            methods: self.methods,
+            remote_addrs: self.remote_addrs,
+            vars: self.vars,
+            priority: self.priority,
+            created: self.created,
+            value,
+        }
+    }
 }
 
 /// Why a route cannot be put into a table.
@@ -99,9 +114,9 @@ pub(crate) struct Route<T> {
     pub(crate) sequence: u64,
     pub(crate) paths: SmallVec<[PathRule; 1]>,
     pub(crate) hosts: Box<[HostRule]>,
-    remote_addrs: Option<Box<IpSet>>,
-    vars: Option<Arc<Expr>>,
-    methods: Methods,
+    pub(crate) remote_addrs: Option<Box<IpSet>>,
+    pub(crate) vars: Option<Arc<Expr>>,
+    pub(crate) methods: Methods,
     pub(crate) value: T,
 }
 
@@ -148,34 +163,35 @@ impl<T> Route<T> {
     }
 
     /// Whether the conditions hold that are neither host nor key of the path. `rule` is one of this route's paths; fills in `params`.
+    #[inline]
     pub(crate) fn accepts<R: Request + ?Sized>(
         &self,
         rule: &PathRule,
         request: &R,
         params: &mut Params,
     ) -> bool {
-        if !self.methods.is_empty() && !self.methods.intersects(request.method()) {
-            return false;
-        }
-        if let Some(set) = &self.remote_addrs
-            && !request
+        self.takes_method(request)
+            && self.takes_remote_addr(request)
+            && rule.fits(request.path(), params)
+            && match &self.vars {
+                None => true,
+                Some(vars) if params.is_empty() => vars.eval(request),
+                Some(vars) => vars.eval(&WithParams::new(request, rule, params)),
+            }
+    }
+
+    #[inline]
+    pub(crate) fn takes_method<R: Request + ?Sized>(&self, request: &R) -> bool {
+        self.methods.is_empty() || self.methods.intersects(request.method())
+    }
+
+    #[inline]
+    pub(crate) fn takes_remote_addr<R: Request + ?Sized>(&self, request: &R) -> bool {
+        self.remote_addrs.as_ref().is_none_or(|set| {
+            request
                 .remote_addr()
                 .is_some_and(|address| set.contains(address))
-        {
-            return false;
-        }
-        if !rule.fits(request.path(), params) {
-            return false;
-        }
-        match &self.vars {
-            None => true,
-            Some(vars) if params.is_empty() => vars.eval(request),
-            Some(vars) => vars.eval(&WithParams {
-                request,
-                rule,
-                params,
-            }),
-        }
+        })
     }
 
     /// The first of the route's hosts that the request's host is.
@@ -201,10 +217,27 @@ impl<T> fmt::Debug for Route<T> {
 }
 
 /// A request that knows the parameters of the path that is being tried, so that `vars` may use `uri_param_name`.
-struct WithParams<'a, R: ?Sized> {
+pub(crate) struct WithParams<'a, R: ?Sized> {
     request: &'a R,
     rule: &'a PathRule,
     params: &'a Params,
+}
+
+impl<'a, R: ?Sized> WithParams<'a, R> {
+    #[inline]
+    pub(crate) fn new(request: &'a R, rule: &'a PathRule, params: &'a Params) -> Self {
+        Self {
+            request,
+            rule,
+            params,
+        }
+    }
+}
+
+impl<R: Request + PartialLookup + ?Sized> PartialLookup for WithParams<'_, R> {
+    fn is_known(&self, variable: &Variable) -> bool {
+        matches!(variable, Variable::UriParam(_)) || self.request.is_known(variable)
+    }
 }
 
 impl<R: Request + ?Sized> Lookup for WithParams<'_, R> {

@@ -64,9 +64,9 @@ struct HostPaths<T> {
 
 /// The route that was found for a request.
 pub struct Match<'r, T> {
-    route: &'r Route<T>,
-    rule: &'r PathRule,
-    host: Option<&'r str>,
+    pub(crate) route: &'r Route<T>,
+    pub(crate) rule: &'r PathRule,
+    pub(crate) host: Option<&'r str>,
 }
 
 impl<'r, T> Match<'r, T> {
@@ -124,11 +124,14 @@ impl<T> fmt::Debug for Match<'_, T> {
 }
 
 /// A route on the way of a request. Its host and the key of its path fit, its other conditions are not yet known to.
-struct Candidate<'r, T> {
-    route: &'r Route<T>,
-    rule: &'r PathRule,
-    host: Option<&'r str>,
+pub(crate) struct Candidate<'r, T> {
+    pub(crate) route: &'r Route<T>,
+    pub(crate) rule: &'r PathRule,
+    pub(crate) host: Option<&'r str>,
 }
+
+/// The route takes other hosts.
+pub(crate) struct OtherHost;
 
 impl<T> Routes<T> {
     pub(crate) fn new(mode: Mode) -> Self {
@@ -157,17 +160,10 @@ impl<T> Routes<T> {
         params: &mut Params,
     ) -> Option<Match<'r, T>> {
         let walked = self.walk(request, &mut |candidate: Candidate<'r, T>| {
-            let Candidate {
-                route,
-                rule,
-                mut host,
-            } = candidate;
-            if self.mode != Mode::HostUri && !route.hosts.is_empty() {
-                match route.matching_host(request) {
-                    Some(rule) => host = Some(rule.text()),
-                    None => return ControlFlow::Continue(()),
-                }
-            }
+            let Candidate { route, rule, .. } = candidate;
+            let Ok(host) = self.host_of(&candidate, request) else {
+                return ControlFlow::Continue(());
+            };
             if route.accepts(rule, request, params) {
                 ControlFlow::Break(Match { route, rule, host })
             } else {
@@ -183,8 +179,41 @@ impl<T> Routes<T> {
         }
     }
 
+    /// The configured host by which a candidate takes the request; `None` where it takes every host.
+    #[inline]
+    pub(crate) fn host_of<'r, R: Request + ?Sized>(
+        &self,
+        candidate: &Candidate<'r, T>,
+        request: &R,
+    ) -> Result<Option<&'r str>, OtherHost> {
+        if self.mode == Mode::HostUri || candidate.route.hosts.is_empty() {
+            return Ok(candidate.host);
+        }
+        match candidate.route.matching_host(request) {
+            Some(rule) => Ok(Some(rule.text())),
+            None => Err(OtherHost),
+        }
+    }
+
+    /// Shows every route, one that has several paths or hosts several times, in no order that means anything.
+    pub(crate) fn for_each<'r>(&'r self, visit: &mut impl FnMut(&'r Route<T>)) {
+        let mut paths = vec![&self.any_host];
+        let mut add = |found: &'r HostPaths<T>| paths.push(&found.paths);
+        self.hosts.exact.for_each(&mut add);
+        self.hosts.wildcards.for_each(&mut add);
+        for paths in paths {
+            let mut show = |bucket: &'r Bucket<T>| {
+                for (route, _) in bucket.iter() {
+                    visit(route);
+                }
+            };
+            paths.exact.for_each(&mut show);
+            paths.prefixes.for_each(&mut show);
+        }
+    }
+
     /// Shows `visit` every candidate in the order in which they are tried, until it breaks.
-    fn walk<'r, R, F, B>(&'r self, request: &R, visit: &mut F) -> ControlFlow<B>
+    pub(crate) fn walk<'r, R, F, B>(&'r self, request: &R, visit: &mut F) -> ControlFlow<B>
     where
         R: Request + ?Sized,
         F: FnMut(Candidate<'r, T>) -> ControlFlow<B>,

@@ -12,11 +12,11 @@ use crate::request::{Get, Spec, With, get, route};
 
 const ADDRESSES: [&str; 3] = ["127.0.0.1", "10.0.0.1", "::1"];
 
-fn any_mode() -> impl Strategy<Value = Mode> {
+pub(crate) fn any_mode() -> impl Strategy<Value = Mode> {
     select(vec![Mode::HostUri, Mode::Uri, Mode::UriWithParameter])
 }
 
-fn any_spec() -> impl Strategy<Value = Spec> {
+pub(crate) fn any_spec() -> impl Strategy<Value = Spec> {
     let paths = prop::collection::vec("(/(a|b|ab|:x|:y|\\*|\\*z|)){1,3}\\*?|\\*|/a:b", 1..3);
     let hosts = prop::collection::vec(
         select(vec![
@@ -53,7 +53,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
     )
 }
 
-fn any_request() -> impl Strategy<Value = Get> {
+pub(crate) fn any_request() -> impl Strategy<Value = Get> {
     let host = select(vec![
         "",
         "a.com",
