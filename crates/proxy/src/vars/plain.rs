@@ -11,7 +11,11 @@ use lockgate_expr::Variable;
 use lockgate_net::proxy_protocol::Proxied;
 
 use super::Facts;
-use crate::{access_log::time, exchange::Attempt, respond::write_decimal};
+use crate::{
+    access_log::time,
+    exchange::{Answer, Attempt},
+    respond::write_decimal,
+};
 
 impl Facts<'_> {
     /// Appends such a value; false where the variable is no such or has none.
@@ -46,6 +50,10 @@ impl Facts<'_> {
             }
             Variable::Status if exchange.status > 0 => {
                 write_decimal(u64::from(exchange.status), out);
+            }
+            // It is about to be sent.
+            Variable::Status if exchange.answer != Answer::None => {
+                write_decimal(u64::from(exchange.response.status()), out);
             }
             // Empty where the status is not the gateway's own.
             Variable::LockgateReason => {

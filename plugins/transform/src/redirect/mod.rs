@@ -59,7 +59,14 @@ enum Rule {
     /// Those in whose path it is found.
     Pattern(Pattern, Replacement),
     /// Those without TLS, to one of these.
-    Https(Box<[Target]>),
+    Https(Proto, Box<[Target]>),
+}
+
+/// How a client came.
+#[derive(Debug)]
+struct Proto {
+    /// `X-Forwarded-Proto`, as it goes to the upstream.
+    told: Variable,
 }
 
 impl Plugin for Redirect {
@@ -75,7 +82,10 @@ impl Plugin for Redirect {
             ));
         }
         let rule = match (config.uri, config.regex_uri.as_deref()) {
-            _ if to_https => Rule::Https(https_targets(cx)?),
+            _ if to_https => {
+                let told = Variable::parse("http_x_forwarded_proto");
+                Rule::Https(Proto { told }, https_targets(cx)?)
+            }
             (Some(uri), _) => Rule::Target(Target::parse(&uri)),
             (None, Some([pattern, replacement, ..])) => {
                 let invalid = |why: &dyn std::fmt::Display| {
@@ -146,8 +156,8 @@ impl Rewrite for Redirect {
                     }
                 }
             }
-            Rule::Https(targets) => {
-                if is_https(ex) {
+            Rule::Https(proto, targets) => {
+                if proto.is_https(ex) {
                     return Flow::Next;
                 }
                 let place = rand::random_range(0..targets.len().max(1));
@@ -186,11 +196,12 @@ impl Redirect {
     }
 }
 
-/// Whether the client came with TLS, as the request says; here or at a proxy in front.
-fn is_https(ex: &Exchange<'_>) -> bool {
-    match ex.header("x-forwarded-proto") {
-        Some(scheme) => scheme == b"https",
-        None => ex.lookup(&Variable::Scheme).as_deref() == Some(b"https"),
+impl Proto {
+    /// Whether the client came with TLS: what a proxy in front says that is trusted, else what is seen here.
+    fn is_https(&self, ex: &Exchange<'_>) -> bool {
+        let told = ex.lookup(&self.told);
+        let scheme = told.or_else(|| ex.lookup(&Variable::Scheme));
+        scheme.as_deref() == Some(b"https")
     }
 }
 
