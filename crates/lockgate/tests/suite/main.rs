@@ -9,6 +9,7 @@ mod echo;
 mod etcd;
 mod gateway;
 mod life;
+mod plugins;
 mod refusals;
 mod reload;
 mod secrets;

@@ -1,0 +1,3 @@
+//! Plugins as clients and upstreams see them.
+
+mod transform;
