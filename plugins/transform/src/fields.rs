@@ -81,7 +81,7 @@ impl Operations {
 
     /// Does it to the fields of the response.
     pub(crate) fn change_response(&self, ex: &mut Exchange<'_>) {
-        let mut value = Vec::new();
+        let mut value = ex.take_scratch();
         for field in &self.add {
             for text in &field.texts {
                 text.render(ex, None, &mut value);
@@ -106,11 +106,12 @@ impl Operations {
         for name in &self.remove {
             ex.set_response_header(name, None);
         }
+        ex.set_scratch(value);
     }
 
     /// Does it to the fields of the request. `found` is where a pattern was found in the path.
     pub(crate) fn change_request(&self, ex: &mut Exchange<'_>, found: Option<&Captures<'_>>) {
-        let mut value = Vec::new();
+        let mut value = ex.take_scratch();
         for field in &self.add {
             for text in &field.texts {
                 text.render(ex, found, &mut value);
@@ -137,6 +138,7 @@ impl Operations {
         for name in &self.remove {
             ex.set_header(name, None);
         }
+        ex.set_scratch(value);
     }
 }
 

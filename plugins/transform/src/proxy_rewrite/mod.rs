@@ -3,7 +3,7 @@
 //! Runs in `rewrite`. The path comes from a text with variables, or from the first of several patterns that is found in the path of the request;
 //! fields may hold groups of that pattern. Differences from the reference are in `README.md`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use lockgate_expr::{Lookup as _, Part, Template};
 use lockgate_pattern::{Captures, Flags, Pattern, Replacement, StepsExceeded};
@@ -48,6 +48,8 @@ pub struct ProxyRewrite {
 enum Target {
     /// The request.
     Request,
+    /// A text without variables, as it is sent; and whether it has a query.
+    Fixed(Box<[u8]>, bool),
     /// A text.
     Text(Template),
     /// The first pattern that is found.
@@ -58,14 +60,6 @@ enum Target {
 struct Rule {
     pattern: Pattern,
     replacement: Replacement,
-}
-
-/// A target before it is escaped.
-struct Raw<'a> {
-    text: Cow<'a, [u8]>,
-    /// Whether its first `?` begins a query. Otherwise it came from the path of the client, as `%3F`.
-    has_separator: bool,
-    found: Option<Captures<'a>>,
 }
 
 impl Plugin for ProxyRewrite {
@@ -79,7 +73,7 @@ impl Plugin for ProxyRewrite {
             host: config.host.map(|host| host.into_bytes().into()),
             method: config.method.map(|method| method.into_bytes().into()),
             target: match (config.uri, rules) {
-                (Some(uri), _) => Target::Text(Template::parse(&uri)),
+                (Some(uri), _) => Target::of(&uri, config.use_real_request_uri_unsafe),
                 (None, Some(rules)) => Target::Rules(rules),
                 (None, None) => Target::Request,
             },
@@ -97,24 +91,60 @@ impl Plugin for ProxyRewrite {
     }
 }
 
+impl Target {
+    fn of(uri: &str, is_unsafe: bool) -> Self {
+        let template = Template::parse(uri);
+        match template.as_literal() {
+            Some(text) if !is_unsafe => {
+                let mut out = Vec::new();
+                let has_query = escape(text.as_bytes(), true, &mut out);
+                Self::Fixed(out.into(), has_query)
+            }
+            _ => Self::Text(template),
+        }
+    }
+}
+
 impl Rewrite for ProxyRewrite {
     fn rewrite(&self, ex: &mut Exchange<'_>) -> Flow {
-        // Copied, as what is found in it is needed while the request is changed.
-        let source = match &self.target {
-            Target::Text(_) => Vec::new(),
-            _ if self.is_unsafe => ex.request().path_and_query().to_vec(),
-            _ => ex.uri().to_vec(),
-        };
-        let raw = match self.raw(ex, &source) {
-            Ok(raw) => raw,
-            Err((pattern, error)) => return failed(ex, pattern, error),
-        };
-        let uri = if self.is_unsafe {
-            let mut uri = Vec::with_capacity(raw.text.len());
-            escape_target(&raw.text, &mut uri);
-            uri
-        } else {
-            escaped(&raw, ex.query())
+        let mut memory = ex.take_scratch();
+        let flow = self.rewrite_in(&mut memory, ex);
+        ex.set_scratch(memory);
+        flow
+    }
+}
+
+impl ProxyRewrite {
+    /// Rewrites a request; `memory` is for what comes in between.
+    fn rewrite_in(&self, memory: &mut Vec<u8>, ex: &mut Exchange<'_>) -> Flow {
+        let mut found = None;
+        let uri = match &self.target {
+            Target::Request => self.sent(self.source(ex), false, ex),
+            Target::Fixed(text, has_query) => {
+                let mut uri = Vec::with_capacity(text.len() + ex.query().len() + 1);
+                uri.extend_from_slice(text);
+                append_query(ex.query(), *has_query, &mut uri);
+                uri
+            }
+            Target::Text(template) => {
+                self.fill_in(template, ex, memory);
+                self.sent(memory, true, ex)
+            }
+            Target::Rules(rules) => {
+                // Copied, as what is found in it is needed while the request is changed.
+                memory.extend_from_slice(self.source(ex));
+                // Where it has a `?`, that came from the path of the client, as `%3F`.
+                let has_separator = !memory.contains(&b'?');
+                match find(rules, memory) {
+                    Ok(Some((captures, replacement))) => {
+                        let text = captures.replaced_in(memory, replacement);
+                        found = Some(captures);
+                        self.sent(&text, has_separator, ex)
+                    }
+                    Ok(None) => self.sent(memory, has_separator, ex),
+                    Err((pattern, error)) => return failed(ex, pattern, error),
+                }
+            }
         };
         if uri.is_empty() {
             tracing::error!(
@@ -128,63 +158,39 @@ impl Rewrite for ProxyRewrite {
         }
         ex.set_upstream_uri(uri);
         if let Some(headers) = &self.headers {
-            headers.change_request(ex, raw.found.as_ref());
+            headers.change_request(ex, found.as_ref());
         }
         if let Some(method) = &self.method {
             ex.set_method(method);
         }
         Flow::Next
     }
-}
 
-impl ProxyRewrite {
-    fn raw<'a>(
-        &'a self,
-        ex: &Exchange<'_>,
-        source: &'a [u8],
-    ) -> Result<Raw<'a>, (&'a Pattern, StepsExceeded)> {
-        let rules = match &self.target {
-            Target::Request => {
-                return Ok(Raw {
-                    text: source.into(),
-                    has_separator: false,
-                    found: None,
-                });
-            }
-            Target::Text(template) => {
-                return Ok(Raw {
-                    text: self.filled_in(template, ex).into(),
-                    has_separator: true,
-                    found: None,
-                });
-            }
-            Target::Rules(rules) => rules,
-        };
-        let has_separator = !source.contains(&b'?');
-        for Rule {
-            pattern,
-            replacement,
-        } in rules
-        {
-            let found = pattern.captures(source).map_err(|error| (pattern, error))?;
-            if let Some(found) = found {
-                return Ok(Raw {
-                    text: found.replaced_in(source, replacement).into(),
-                    has_separator,
-                    found: Some(found),
-                });
-            }
+    /// What the client asks for.
+    fn source<'e>(&self, ex: &'e Exchange<'_>) -> &'e [u8] {
+        if self.is_unsafe {
+            ex.request().path_and_query()
+        } else {
+            ex.uri()
         }
-        Ok(Raw {
-            text: source.into(),
-            has_separator,
-            found: None,
-        })
     }
 
-    /// The text with its variables. A `?` in a value begins no query; later ones of the same value would not either.
-    fn filled_in(&self, template: &Template, ex: &Exchange<'_>) -> Vec<u8> {
-        let mut out = Vec::new();
+    /// A target as it is sent. `has_separator` is whether its first `?` begins a query.
+    fn sent(&self, text: &[u8], has_separator: bool, ex: &Exchange<'_>) -> Vec<u8> {
+        let query = ex.query();
+        let mut out = Vec::with_capacity(text.len() + query.len() + 8);
+        if self.is_unsafe {
+            escape_target(text, &mut out);
+        } else {
+            let has_query = escape(text, has_separator, &mut out);
+            append_query(query, has_query, &mut out);
+        }
+        out
+    }
+
+    /// Appends the text with its variables. A `?` in a value begins no query; later ones of the same value are as in the reference, which
+    /// replaces the first.
+    fn fill_in(&self, template: &Template, ex: &Exchange<'_>, out: &mut Vec<u8>) {
         let mut value = Vec::new();
         for part in template.parts() {
             match part {
@@ -196,41 +202,53 @@ impl ProxyRewrite {
                         (None, Some(default)) => value.extend_from_slice(default.as_bytes()),
                         (None, None) => {}
                     }
-                    match value.iter().position(|byte| *byte == b'?') {
-                        Some(at) => {
-                            let (before, behind) = value.split_at(at);
-                            out.extend_from_slice(before);
-                            out.extend_from_slice(b"%3F");
-                            out.extend_from_slice(behind.get(1..).unwrap_or_default());
-                        }
-                        None => out.extend_from_slice(&value),
+                    let mut parts = value.splitn(2, |byte| *byte == b'?');
+                    out.extend_from_slice(parts.next().unwrap_or_default());
+                    if let Some(behind) = parts.next() {
+                        out.extend_from_slice(b"%3F");
+                        out.extend_from_slice(behind);
                     }
                 }
             }
         }
-        if self.is_unsafe
-            && let Some(query) = ex.request().query()
-        {
-            out.push(if out.contains(&b'?') { b'&' } else { b'?' });
-            out.extend_from_slice(query);
+        if self.is_unsafe {
+            let query = ex.request().query().unwrap_or_default();
+            append_query(query, out.contains(&b'?'), out);
         }
-        out
     }
 }
 
-/// The target as it is sent, with the query of the request.
-fn escaped(raw: &Raw<'_>, query: &[u8]) -> Vec<u8> {
-    let separator = raw.text.iter().position(|byte| *byte == b'?');
-    let separator = separator.filter(|_| raw.has_separator);
-    let (path, own_query) = raw.text.split_at(separator.unwrap_or(raw.text.len()));
-    let mut out = Vec::with_capacity(raw.text.len() + query.len() + 8);
-    escape_path(path, &mut out);
-    escape_target(own_query, &mut out);
+/// Appends a target as it is sent, without the query of the request; whether it has one of its own.
+fn escape(text: &[u8], has_separator: bool, out: &mut Vec<u8>) -> bool {
+    let separator = text.iter().position(|byte| *byte == b'?');
+    let separator = separator.filter(|_| has_separator);
+    let (path, query) = text.split_at(separator.unwrap_or(text.len()));
+    escape_path(path, out);
+    escape_target(query, out);
+    separator.is_some()
+}
+
+fn append_query(query: &[u8], has_query: bool, out: &mut Vec<u8>) {
     if !query.is_empty() {
-        out.push(if separator.is_some() { b'&' } else { b'?' });
+        out.push(if has_query { b'&' } else { b'?' });
         out.extend_from_slice(query);
     }
-    out
+}
+
+type Found<'r, 's> = Option<(Captures<'s>, &'r Replacement)>;
+
+/// Where the first pattern is found that is.
+fn find<'r, 's>(
+    rules: &'r [Rule],
+    path: &'s [u8],
+) -> Result<Found<'r, 's>, (&'r Pattern, StepsExceeded)> {
+    for rule in rules {
+        let captures = rule.pattern.captures(path);
+        if let Some(captures) = captures.map_err(|error| (&rule.pattern, error))? {
+            return Ok(Some((captures, &rule.replacement)));
+        }
+    }
+    Ok(None)
 }
 
 fn failed(ex: &Exchange<'_>, pattern: &Pattern, error: StepsExceeded) -> Flow {
