@@ -41,6 +41,9 @@ fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
+/// The head of a response whose body ends with the connection.
+const UNFRAMED: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
 /// A response with a body of this length.
 fn response(fields: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
@@ -156,10 +159,14 @@ fn a_body_is_replaced_however_the_upstream_framed_its_own() {
         response("ETag: \"a\"\r\n", b"old body"),
         response("", b""),
         chunked.into(),
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nold".to_vec(),
+        [UNFRAMED, b"old"].concat(),
         response("Content-Encoding: gzip\r\n", &gzip("old body")),
     ] {
-        let origin = Origin::answering(upstreams.clone());
+        let sent = upstreams.clone();
+        let ends = upstreams.starts_with(UNFRAMED);
+        let origin = Origin::start(move |connection| {
+            while connection.request().is_some() && connection.send(&sent) && !ends {}
+        });
         let gateway = gateway(&origin, &json!({"response-rewrite": {"body": "new"}}));
         let mut client = gateway.client();
         for _ in 0..2 {
@@ -220,14 +227,12 @@ fn answers_of_the_gateway_are_rewritten_too() {
         "response-rewrite": {
             "status_code": 200,
             "body": "all is well",
-            "headers": {"X-Was": "$status"},
             "vars": [["status", "==", 500]],
         },
     });
     let got = gateway(&origin, &plugins).client().get("/");
     assert_eq!((got.status(), &*got.text()), (200, "all is well"));
     assert_eq!(got.field("content-length"), Some("11"));
-    assert_eq!(got.field("x-was"), Some("200"));
 }
 
 #[test]
