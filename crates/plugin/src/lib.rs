@@ -47,3 +47,7 @@ use std::{future::Future, pin::Pin};
 
 /// A future that stays on the thread of its worker.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugin-development.md")]
+struct Guide;

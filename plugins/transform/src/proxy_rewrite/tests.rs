@@ -33,7 +33,7 @@ fn the_path_is_made_of_a_text() {
         "/x?to=hello",
         "/hello?to=hello",
     );
-    target(&json!({"uri": "/${arg_no ?? home}/x"}), "/x", "/home/x");
+    target(&json!({"uri": "/${arg_no ?? house}/x"}), "/x", "/house/x");
     // Only the first `?` of a value is escaped here; the path is escaped again.
     target(
         &json!({"uri": "/$http_x_path/$arg_no"}),
