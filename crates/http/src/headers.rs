@@ -260,7 +260,7 @@ fn is_token(name: &[u8]) -> bool {
     let is_token_byte = |byte: &u8| {
         byte.is_ascii_alphanumeric() || memchr::memchr(*byte, b"!#$%&'*+-.^_`|~").is_some()
     };
-    !name.is_empty() && name.len() <= usize::from(u16::MAX) && name.iter().all(is_token_byte)
+    !name.is_empty() && u16::try_from(name.len()).is_ok() && name.iter().all(is_token_byte)
 }
 
 #[cfg(test)]
