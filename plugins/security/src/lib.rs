@@ -6,9 +6,11 @@ use lockgate_plugin::Descriptor;
 
 pub mod cors;
 pub mod ip_restriction;
+pub mod uri_blocker;
 
 /// The plugins of this family.
 pub const ALL: &[Descriptor] = &[
     Descriptor::of::<cors::Cors>(),
     Descriptor::of::<ip_restriction::IpRestriction>(),
+    Descriptor::of::<uri_blocker::UriBlocker>(),
 ];
