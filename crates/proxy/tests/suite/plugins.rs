@@ -36,9 +36,10 @@ struct Actor<const N: usize> {
 }
 
 const NAMES: [&str; 3] = ["first", "second", "third"];
+const PRIORITIES: [i32; 3] = [3000, 2000, 1000];
 
 impl<const N: usize> Plugin for Actor<N> {
-    const ABOUT: About = About::new(NAMES[N], 3000 - 1000 * N as i32, "{}");
+    const ABOUT: About = About::new(NAMES[N], PRIORITIES[N], "{}");
     type Config = Value;
 
     fn compile(config: Value, cx: &Compile<'_>) -> Result<Self, ConfigError> {
@@ -82,7 +83,13 @@ impl<const N: usize> Actor<N> {
                 "body" => ex.set_body(text.into()),
                 "append" => ex.filter_body(Append(text.to_owned())),
                 "panic" => panic!("the configuration says so"),
-                "reply" => return Reply::bytes(value.as_u64().unwrap_or_default() as u16, b"mine".as_slice()).into(),
+                "reply" => {
+                    return Reply::bytes(
+                        value.as_u64().unwrap_or_default() as u16,
+                        b"mine".as_slice(),
+                    )
+                    .into();
+                }
                 other => panic!("no such act: {other}"),
             }
         }
@@ -117,7 +124,7 @@ impl<const N: usize> Access for Actor<N> {
 impl<const N: usize> AccessAsync for Actor<N> {
     async fn access(&self, ex: &mut Exchange<'_>) -> Flow {
         tokio::task::yield_now().await;
-        let body = ex.body(1024).await.map(|body| body.into_owned());
+        let body = ex.body(1024).await.map(std::borrow::Cow::into_owned);
         self.notes.add(format!("{body:?}"));
         self.act("access", ex)
     }
@@ -200,7 +207,7 @@ struct Acting {
 impl Acting {
     fn start(objects: &[(&str, Value)]) -> Self {
         let kit = testing::Kit::new();
-        let node: Node = kit.node.clone();
+        let node: Node = kit.node;
         let notes = node.shared(|_| Notes::default());
         let mut setup = Setup::new();
         setup.plugins = PLUGINS.iter().collect();
@@ -236,23 +243,43 @@ fn with(origin: &Origin, plugins: Value) -> Value {
 fn hooks_run_by_priority_and_global_rules_first() {
     let origin = Origin::answering(OK);
     let acting = Acting::start(&[
-        ("routes/1", with(&origin, json!({"second": {}, "first": {}}))),
+        (
+            "routes/1",
+            with(&origin, json!({"second": {}, "first": {}})),
+        ),
         ("global_rules/1", json!({"plugins": {"third": {}}})),
     ]);
     assert_eq!(acting.gateway.ask(GET).status(), 200);
     let expected = [
-        "third rewrite", "first rewrite", "second rewrite",
-        "third access", "first access", "second access",
-        "third before_proxy", "first before_proxy", "second before_proxy",
-        "third header_filter", "first header_filter", "second header_filter",
-        "third log 200", "first log 200", "second log 200",
+        "third rewrite",
+        "first rewrite",
+        "second rewrite",
+        "third access",
+        "first access",
+        "second access",
+        "third before_proxy",
+        "first before_proxy",
+        "second before_proxy",
+        "third header_filter",
+        "first header_filter",
+        "second header_filter",
+        "third log 200",
+        "first log 200",
+        "second log 200",
     ];
     assert_eq!(acting.notes(3), expected);
-    let missing = acting.gateway.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n".replace("/x", "x"));
+    let missing = acting
+        .gateway
+        .ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n".replace("/x", "x"));
     assert_eq!(missing.status(), 400, "no plugin sees what is no request");
     acting.gateway.delete("routes/1");
     assert_eq!(acting.gateway.ask(GET).status(), 404);
-    let expected = ["third rewrite", "third access", "third header_filter", "third log 404"];
+    let expected = [
+        "third rewrite",
+        "third access",
+        "third header_filter",
+        "third log 404",
+    ];
     assert_eq!(acting.notes(1), expected);
 }
 
@@ -261,21 +288,40 @@ fn own_priorities_filters_and_switches_count() {
     let origin = Origin::answering(OK);
     let acting = Acting::start(&[(
         "routes/1",
-        with(&origin, json!({
-            "first": {"_meta": {"filter": [["arg_a", "==", "1"]]}},
-            "second": {"_meta": {"priority": 9000}},
-            "third": {"_meta": {"disable": true}},
-        })),
+        with(
+            &origin,
+            json!({
+                "first": {"_meta": {"filter": [["arg_a", "==", "1"]]}},
+                "second": {"_meta": {"priority": 9000}},
+                "third": {"_meta": {"disable": true}},
+            }),
+        ),
     )]);
     for (request, expected) in [
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", vec!["second rewrite", "second access"]),
-        ("GET /?a=1 HTTP/1.1\r\nHost: a\r\n\r\n", vec!["second rewrite", "first rewrite", "second access", "first access"]),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            vec!["second rewrite", "second access"],
+        ),
+        (
+            "GET /?a=1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            vec![
+                "second rewrite",
+                "first rewrite",
+                "second access",
+                "first access",
+            ],
+        ),
     ] {
         acting.gateway.ask(request);
         let logs = if expected.len() > 2 { 2 } else { 1 };
         let notes = acting.notes(logs);
-        let before = notes.iter().take_while(|note| !note.ends_with("before_proxy"));
-        assert_eq!(before.collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        let before = notes
+            .iter()
+            .take_while(|note| !note.ends_with("before_proxy"));
+        assert_eq!(
+            before.collect::<Vec<_>>(),
+            expected.iter().collect::<Vec<_>>()
+        );
     }
 }
 
@@ -284,13 +330,19 @@ fn an_answer_ends_the_way_and_error_response_replaces_its_body() {
     let origin = Origin::answering(OK);
     let acting = Acting::start(&[(
         "routes/1",
-        with(&origin, json!({
-            "first": {"access": {"reply": 403}, "_meta": {"error_response": {"message": "no"}}},
-            "second": {},
-        })),
+        with(
+            &origin,
+            json!({
+                "first": {"access": {"reply": 403}, "_meta": {"error_response": {"message": "no"}}},
+                "second": {},
+            }),
+        ),
     )]);
     let answer = acting.gateway.ask(GET);
-    assert_eq!((answer.status(), answer.text()), (403, "{\"message\":\"no\"}\n".to_owned()));
+    assert_eq!(
+        (answer.status(), answer.text()),
+        (403, "{\"message\":\"no\"}\n".to_owned())
+    );
     assert_eq!(origin.connections(), 0);
     let notes = acting.notes(2);
     assert!(!notes.contains(&"second access".to_owned()), "{notes:?}");
@@ -315,17 +367,59 @@ fn the_upstream_gets_what_plugins_say() {
         assert!(acting.notes(1).contains(&"Ok([97, 98, 99])".to_owned()));
     };
     check(json!({}), "POST /p?q=1", "host", "a", "abc");
-    check(json!({"method": "PUT", "uri": "/other?z=2"}), "PUT /other?z=2", "host", "a", "abc");
+    check(
+        json!({"method": "PUT", "uri": "/other?z=2"}),
+        "PUT /other?z=2",
+        "host",
+        "a",
+        "abc",
+    );
     check(json!({"query": "b=2"}), "POST /p?b=2", "host", "a", "abc");
-    check(json!({"host": "b.test"}), "POST /p?q=1", "host", "b.test", "abc");
-    check(json!({"header": "x\r\ny: z"}), "POST /p?q=1", "x-set", "x  y: z", "abc");
-    check(json!({"body": "longer than before"}), "POST /p?q=1", "content-length", "18", "longer than before");
+    check(
+        json!({"host": "b.test"}),
+        "POST /p?q=1",
+        "host",
+        "b.test",
+        "abc",
+    );
+    check(
+        json!({"header": "x\r\ny: z"}),
+        "POST /p?q=1",
+        "x-set",
+        "x  y: z",
+        "abc",
+    );
+    check(
+        json!({"body": "longer than before"}),
+        "POST /p?q=1",
+        "content-length",
+        "18",
+        "longer than before",
+    );
     check(json!({}), "POST /p?q=1", "x-forwarded-proto", "http", "abc");
-    check(json!({"proto": "https"}), "POST /p?q=1", "x-forwarded-proto", "https", "abc");
+    check(
+        json!({"proto": "https"}),
+        "POST /p?q=1",
+        "x-forwarded-proto",
+        "https",
+        "abc",
+    );
     // Nothing that is said can end the line of the request.
-    check(json!({"uri": "/a b\r\nX: y"}), "POST /a%20b%0D%0AX:%20y", "host", "a", "abc");
+    check(
+        json!({"uri": "/a b\r\nX: y"}),
+        "POST /a%20b%0D%0AX:%20y",
+        "host",
+        "a",
+        "abc",
+    );
     check(json!({"method": "A B"}), "POST /p?q=1", "host", "a", "abc");
-    check(json!({"host": "a\r\nX: y"}), "POST /p?q=1", "host", "aX:y", "abc");
+    check(
+        json!({"host": "a\r\nX: y"}),
+        "POST /p?q=1",
+        "host",
+        "aX:y",
+        "abc",
+    );
 }
 
 #[test]
@@ -340,7 +434,14 @@ fn responses_are_framed_by_what_plugins_make_of_them() {
         (chunked, json!({"append": "!"}), "1.1", 200, None, "ok!"),
         (length, json!({"append": "!"}), "1.0", 200, None, "ok!"),
         (length, json!({"status": 204}), "1.1", 204, None, ""),
-        (chunked, json!({"status": 204, "append": "!"}), "1.1", 204, None, ""),
+        (
+            chunked,
+            json!({"status": 204, "append": "!"}),
+            "1.1",
+            204,
+            None,
+            "",
+        ),
         (length, json!({"status": 304}), "1.1", 304, Some("2"), ""),
         (none, json!({"status": 200}), "1.1", 200, Some("0"), ""),
         (length, json!({"status": 101}), "1.1", 200, Some("2"), "ok"),
@@ -353,9 +454,19 @@ fn responses_are_framed_by_what_plugins_make_of_them() {
         )]);
         let mut client = acting.gateway.client();
         for _ in 0..2 {
-            let answer = client.ask(format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"));
-            let said = (answer.status(), answer.field("content-length"), answer.text());
-            assert_eq!(said, (status, content_length, body.to_owned()), "{theirs} {acts} {version}");
+            let answer = client.ask(format!(
+                "GET / HTTP/{version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
+            ));
+            let said = (
+                answer.status(),
+                answer.field("content-length"),
+                answer.text(),
+            );
+            assert_eq!(
+                said,
+                (status, content_length, body.to_owned()),
+                "{theirs} {acts} {version}"
+            );
             if answer.closes() {
                 break;
             }
@@ -370,19 +481,32 @@ fn a_method_that_a_plugin_chose_keeps_connections_in_step() {
             let body = format!("{} {}", request.method(), request.target());
             let is_head = request.method() == "HEAD";
             let sent = if is_head { "" } else { &body };
-            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{sent}", body.len()));
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{sent}",
+                body.len()
+            ));
         }
     });
     for (asked, sent, length, body) in [("HEAD", "GET", "6", ""), ("GET", "HEAD", "0", "")] {
         let acting = Acting::start(&[
-            ("routes/1", with(&origin, json!({"first": {"rewrite": {"method": sent}}}))),
+            (
+                "routes/1",
+                with(&origin, json!({"first": {"rewrite": {"method": sent}}})),
+            ),
             ("routes/2", route("/plain", &origin)),
         ]);
         let mut client = acting.gateway.client();
         for _ in 0..2 {
             client.send(format!("{asked} /a HTTP/1.1\r\nHost: a\r\n\r\n"));
-            let answer = if asked == "HEAD" { client.response_to_head() } else { client.response() };
-            assert_eq!((answer.status(), answer.field("content-length")), (200, Some(length)));
+            let answer = if asked == "HEAD" {
+                client.response_to_head()
+            } else {
+                client.response()
+            };
+            assert_eq!(
+                (answer.status(), answer.field("content-length")),
+                (200, Some(length))
+            );
             assert_eq!(answer.text(), body);
             assert_eq!(client.get("/plain").text(), "GET /plain");
         }
@@ -394,24 +518,67 @@ fn consumers_bring_plugins_along() {
     let origin = Origin::answering(OK);
     let acting = Acting::start(&[
         ("routes/1", with(&origin, json!({"who": {}, "first": {}}))),
-        ("consumer_groups/g", json!({"plugins": {"second": {"rewrite": {"header": "group"}}, "third": {}}})),
-        ("consumers/plain", json!({"username": "plain", "plugins": {"who": {"name": "plain"}}})),
-        ("consumers/own", json!({"username": "own", "plugins": {"second": {"rewrite": {"header": "own"}}}})),
-        ("consumers/own/credentials/c", json!({"plugins": {"who": {"name": "o"}}})),
-        ("consumers/member", json!({"username": "member", "group_id": "g", "plugins": {"who": {"name": "m"}, "third": {"_meta": {"disable": true}}}})),
-        ("consumers/quiet", json!({"username": "quiet", "plugins": {"who": {"name": "q"}, "first": {"_meta": {"disable": true}}}})),
-        ("consumers/lost", json!({"username": "lost", "group_id": "none", "plugins": {"who": {"name": "l"}}})),
+        (
+            "consumer_groups/g",
+            json!({"plugins": {"second": {"rewrite": {"header": "group"}}, "third": {}}}),
+        ),
+        (
+            "consumers/plain",
+            json!({"username": "plain", "plugins": {"who": {"name": "plain"}}}),
+        ),
+        (
+            "consumers/own",
+            json!({"username": "own", "plugins": {"second": {"rewrite": {"header": "own"}}}}),
+        ),
+        (
+            "consumers/own/credentials/c",
+            json!({"plugins": {"who": {"name": "o"}}}),
+        ),
+        (
+            "consumers/member",
+            json!({"username": "member", "group_id": "g", "plugins": {"who": {"name": "m"}, "third": {"_meta": {"disable": true}}}}),
+        ),
+        (
+            "consumers/quiet",
+            json!({"username": "quiet", "plugins": {"who": {"name": "q"}, "first": {"_meta": {"disable": true}}}}),
+        ),
+        (
+            "consumers/lost",
+            json!({"username": "lost", "group_id": "none", "plugins": {"who": {"name": "l"}}}),
+        ),
     ]);
     for (who, status, set, before) in [
         ("plain", 200, None, vec!["first rewrite", "first access"]),
-        ("o", 200, Some("own"), vec!["first rewrite", "second rewrite", "first access", "second access"]),
-        ("m", 200, Some("group"), vec!["first rewrite", "second rewrite", "first access", "second access"]),
+        (
+            "o",
+            200,
+            Some("own"),
+            vec![
+                "first rewrite",
+                "second rewrite",
+                "first access",
+                "second access",
+            ],
+        ),
+        (
+            "m",
+            200,
+            Some("group"),
+            vec![
+                "first rewrite",
+                "second rewrite",
+                "first access",
+                "second access",
+            ],
+        ),
         ("q", 200, None, vec!["first rewrite"]),
         ("l", 503, None, vec!["first rewrite"]),
         ("nobody", 401, None, vec![]),
     ] {
         acting.notes.take();
-        let answer = acting.gateway.ask(format!("GET / HTTP/1.1\r\nHost: a\r\nwho: {who}\r\nX-Credential-Identifier: forged\r\n\r\n"));
+        let answer = acting.gateway.ask(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nwho: {who}\r\nX-Credential-Identifier: forged\r\n\r\n"
+        ));
         assert_eq!(answer.status(), status, "{who}");
         let logs = match who {
             "o" | "m" => 2,
@@ -419,12 +586,22 @@ fn consumers_bring_plugins_along() {
             _ => 1,
         };
         let notes = acting.notes(logs);
-        let ran = notes.iter().filter(|note| note.ends_with("rewrite") || note.ends_with("access"));
-        assert_eq!(ran.collect::<Vec<_>>(), before.iter().collect::<Vec<_>>(), "{who}");
+        let ran = notes
+            .iter()
+            .filter(|note| note.ends_with("rewrite") || note.ends_with("access"));
+        assert_eq!(
+            ran.collect::<Vec<_>>(),
+            before.iter().collect::<Vec<_>>(),
+            "{who}"
+        );
         if status == 200 {
             let sent = origin.last();
             assert_eq!(sent.field("x-set"), set, "{who}");
-            assert_eq!(sent.field("x-credential-identifier"), (who == "o").then_some("c"), "{who}");
+            assert_eq!(
+                sent.field("x-credential-identifier"),
+                (who == "o").then_some("c"),
+                "{who}"
+            );
             assert!(sent.field("x-consumer-username").is_some());
         }
     }
@@ -439,8 +616,17 @@ fn a_key_that_changes_hands_is_lost_to_nobody() {
         acting.gateway.put(&format!("consumers/{name}"), &consumer);
     };
     let who = |key: &str| {
-        let answer = acting.gateway.ask(format!("GET / HTTP/1.1\r\nHost: a\r\nwho: {key}\r\n\r\n"));
-        (answer.status() == 200).then(|| origin.last().field("x-consumer-username").map(str::to_owned)).flatten()
+        let answer = acting
+            .gateway
+            .ask(format!("GET / HTTP/1.1\r\nHost: a\r\nwho: {key}\r\n\r\n"));
+        (answer.status() == 200)
+            .then(|| {
+                origin
+                    .last()
+                    .field("x-consumer-username")
+                    .map(str::to_owned)
+            })
+            .flatten()
     };
     put("a", "x");
     put("b", "y");
@@ -470,8 +656,13 @@ fn what_cannot_be_honoured_lets_nothing_through() {
     let problems = acting.gateway.problems();
     assert_eq!(problems.len(), 2, "{problems:?}");
     // What was in force stays.
-    acting.gateway.put("routes/1", &with(&origin, json!({"first": {"access": {"reply": 403}}})));
-    acting.gateway.put("routes/1", &with(&origin, json!({"first": {"broken": 1}})));
+    acting.gateway.put(
+        "routes/1",
+        &with(&origin, json!({"first": {"access": {"reply": 403}}})),
+    );
+    acting
+        .gateway
+        .put("routes/1", &with(&origin, json!({"first": {"broken": 1}})));
     assert_eq!(acting.gateway.get("/x").status(), 403);
 }
 
@@ -480,11 +671,21 @@ fn a_panic_in_a_hook_is_that_requests_500() {
     let origin = Origin::answering(OK);
     for phase in ["rewrite", "access", "before_proxy", "header_filter"] {
         let acting = Acting::start(&[
-            ("routes/1", with(&origin, json!({"first": {phase: {"field": "left", "append": "over", "panic": 1}}}))),
+            (
+                "routes/1",
+                with(
+                    &origin,
+                    json!({"first": {phase: {"field": "left", "append": "over", "panic": 1}}}),
+                ),
+            ),
             ("routes/2", route("/plain", &origin)),
         ]);
         let answer = acting.gateway.get("/x");
-        assert_eq!((answer.status(), answer.field("x-field")), (500, None), "{phase}");
+        assert_eq!(
+            (answer.status(), answer.field("x-field")),
+            (500, None),
+            "{phase}"
+        );
         assert_eq!(acting.gateway.get("/plain").status(), 200);
     }
 }
@@ -493,12 +694,27 @@ fn a_panic_in_a_hook_is_that_requests_500() {
 fn answers_of_a_global_rule_are_not_the_routes() {
     let origin = Origin::answering(OK);
     let acting = Acting::start(&[
-        ("routes/1", with(&origin, json!({"second": {"header_filter": {"field": "route"}}}))),
-        ("global_rules/1", json!({"plugins": {"first": {"rewrite": {"reply": 418}}}})),
+        (
+            "routes/1",
+            with(
+                &origin,
+                json!({"second": {"header_filter": {"field": "route"}}}),
+            ),
+        ),
+        (
+            "global_rules/1",
+            json!({"plugins": {"first": {"rewrite": {"reply": 418}}}}),
+        ),
     ]);
     let answer = acting.gateway.get("/");
-    assert_eq!((answer.status(), answer.text(), answer.field("x-field")), (418, "mine".into(), None));
-    assert_eq!(acting.notes(1), ["first rewrite", "first header_filter", "first log 418"]);
+    assert_eq!(
+        (answer.status(), answer.text(), answer.field("x-field")),
+        (418, "mine".into(), None)
+    );
+    assert_eq!(
+        acting.notes(1),
+        ["first rewrite", "first header_filter", "first log 418"]
+    );
 }
 
 #[test]
@@ -515,7 +731,10 @@ fn the_gateways_own_answers_are_filtered_and_logged() {
         }}}),
     )]);
     let answer = acting.gateway.get("/");
-    assert_eq!((answer.status(), answer.field("x-field")), (500, Some("early")));
+    assert_eq!(
+        (answer.status(), answer.field("x-field")),
+        (500, Some("early"))
+    );
     assert!(answer.text().ends_with("</html>\r\n<!-- seen -->"));
     let notes = acting.notes(1);
     assert_eq!(notes.last().map(String::as_str), Some("first log 500"));

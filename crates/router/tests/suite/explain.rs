@@ -90,7 +90,9 @@ fn why(why: &Why<'_>) -> String {
         Why::Path => "path".to_owned(),
         Why::Method(methods) => format!("method {}", methods.names().collect::<Vec<_>>().join(" ")),
         Why::RemoteAddr(addresses) => format!("address {}", addresses.join(" ")),
-        Why::Vars(blamed) => format!("{}", blamed[0].rule),
+        Why::Vars(blamed) => blamed
+            .first()
+            .map_or_else(String::new, |first| first.rule.to_string()),
         Why::Later(later) => match later {
             Later::Priority { own, of_found } => format!("{own} < {of_found}"),
             other => format!("later by {other:?}"),

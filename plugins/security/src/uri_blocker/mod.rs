@@ -100,7 +100,7 @@ mod tests {
         check(&rules, "/aa?x=root.exe", refused);
         check(&rules, "/aroot.mm", refused);
         check(&rules, "/ROOT.EXE", None);
-        let mut ignoring = rules.clone();
+        let mut ignoring = rules;
         ignoring["case_insensitive"] = json!(true);
         check(&ignoring, "/ROOT.EXE", refused);
         check(&ignoring, "/x.RooT.M", refused);
