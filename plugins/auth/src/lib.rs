@@ -4,6 +4,8 @@
 //! What several of them need lies beside: `source.rs` finds credentials in a request, `fallback.rs` says what becomes of a request
 //! without good ones.
 
+pub mod basic_auth;
+mod encoding;
 mod fallback;
 pub mod key_auth;
 mod source;
@@ -11,4 +13,7 @@ mod source;
 use lockgate_plugin::Descriptor;
 
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[Descriptor::of::<key_auth::KeyAuth>()];
+pub const ALL: &[Descriptor] = &[
+    Descriptor::of::<key_auth::KeyAuth>(),
+    Descriptor::of::<basic_auth::BasicAuth>(),
+];
