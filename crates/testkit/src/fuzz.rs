@@ -20,6 +20,7 @@ use lockgate_model::{
     document,
 };
 use lockgate_net::{buffer::Buffer, proxy_protocol};
+use lockgate_plugins_auth::jwt_auth::token::Token;
 
 use crate::naive::{self, Ends};
 
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     target("config_yaml", config_yaml, false, 500),
     target("document", document, false, 500),
     target("declaration", declaration, false, 5_000),
+    target("json_web_token", json_web_token, false, 20_000),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), is_cut: bool, mutations: usize) -> Target {
@@ -464,4 +466,24 @@ pub fn declaration(data: &[u8]) {
     };
     let again = document.to_yaml().map(|yaml| Document::parse(&yaml));
     assert_eq!(again, Ok(Ok(document)));
+}
+
+/// Any bytes as a token: taking it apart never panics, and what is signed is all that stands before the last dot.
+///
+/// # Panics
+/// An invariant does not hold.
+pub fn json_web_token(data: &[u8]) {
+    let Ok(token) = Token::parse(data) else {
+        return;
+    };
+    assert_eq!(data.split(|byte| *byte == b'.').count(), 3);
+    let signature = data.strip_prefix(token.signed()).expect("the first parts");
+    assert!(signature.len() > 1 && signature.starts_with(b"."));
+    let _either = token.signature();
+    let _either = token.algorithm();
+    // Nothing in a token is changed on the way to who reads the claims.
+    let claims: serde_json::Value =
+        serde_json::from_slice(&token.into_payload()).expect("JSON as before");
+    let again = Token::parse(data).expect("a token as before");
+    assert_eq!(again.claim("exp"), claims.get("exp"));
 }

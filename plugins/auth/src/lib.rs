@@ -7,6 +7,7 @@
 pub mod basic_auth;
 mod encoding;
 mod fallback;
+pub mod jwt_auth;
 pub mod key_auth;
 mod source;
 
@@ -16,4 +17,5 @@ use lockgate_plugin::Descriptor;
 pub const ALL: &[Descriptor] = &[
     Descriptor::of::<key_auth::KeyAuth>(),
     Descriptor::of::<basic_auth::BasicAuth>(),
+    Descriptor::of::<jwt_auth::JwtAuth>(),
 ];

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use lockgate_content::form;
+use lockgate_expr::{Lookup as _, Variable};
 use lockgate_plugin::Exchange;
 
 /// A field of the request.
@@ -75,5 +76,44 @@ impl Argument {
             let query = form::without(ex.query(), self.name.as_bytes());
             ex.set_query(query);
         }
+    }
+}
+
+/// A cookie.
+#[derive(Debug)]
+pub(crate) struct Cookie {
+    name: Box<str>,
+    variable: Variable,
+}
+
+impl Cookie {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            variable: Variable::parse(&format!("cookie_{name}")),
+            name: name.into(),
+        }
+    }
+
+    /// Its value.
+    pub(crate) fn of<'e>(&self, ex: &'e Exchange<'_>) -> Option<Cow<'e, [u8]>> {
+        ex.lookup(&self.variable)
+    }
+
+    /// Keeps it from the upstream. The others are sent as they came.
+    pub(crate) fn hide(&self, ex: &mut Exchange<'_>) {
+        let is_it = |cookie: &&[u8]| {
+            let name = cookie.split(|byte| *byte == b'=').next();
+            name.unwrap_or_default().trim_ascii() == self.name.as_bytes()
+        };
+        let kept: Vec<&[u8]> = ex
+            .request()
+            .headers
+            .get_all(b"cookie")
+            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii)
+            .filter(|cookie| !cookie.is_empty() && !is_it(cookie))
+            .collect();
+        let kept = kept.join(&b"; "[..]);
+        ex.set_header("Cookie", (!kept.is_empty()).then_some(&kept[..]));
     }
 }

@@ -73,6 +73,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "discovery",
             "upstream",
             "plugin",
+            "plugins-auth",
             "snapshot",
             "proxy",
             "router",
