@@ -5,6 +5,7 @@
 //! without good ones.
 
 pub mod basic_auth;
+pub mod consumer_restriction;
 mod encoding;
 mod fallback;
 pub mod jwt_auth;
@@ -18,4 +19,5 @@ pub const ALL: &[Descriptor] = &[
     Descriptor::of::<key_auth::KeyAuth>(),
     Descriptor::of::<basic_auth::BasicAuth>(),
     Descriptor::of::<jwt_auth::JwtAuth>(),
+    Descriptor::of::<consumer_restriction::ConsumerRestriction>(),
 ];
