@@ -1,3 +1,4 @@
 //! Plugins as clients and upstreams see them.
 
+mod auth;
 mod transform;
