@@ -40,6 +40,24 @@ impl Field {
 pub struct Headers {
     bytes: Vec<u8>,
     fields: Vec<Field>,
+    edits: Edits,
+}
+
+/// Which known names were edited.
+#[derive(Debug, Default, Clone, Copy)]
+struct Edits {
+    is_recorded: bool,
+    /// By the numbers of [`Known`].
+    names: u32,
+}
+
+impl Edits {
+    #[inline]
+    fn note(&mut self, known: Known) {
+        if self.is_recorded {
+            self.names |= 1 << known as u32;
+        }
+    }
 }
 
 impl Headers {
@@ -47,6 +65,18 @@ impl Headers {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.fields.clear();
+        self.edits = Edits::default();
+    }
+
+    /// From here on, remembers which known names are edited: whoever writes fields of these names anew can leave them as they are.
+    pub fn record_edits(&mut self) {
+        self.edits.is_recorded = true;
+    }
+
+    /// Whether a field of a known name was added, set or removed since [`Self::record_edits`].
+    #[inline]
+    pub fn is_edited(&self, known: Known) -> bool {
+        self.edits.names & (1 << known as u32) != 0
     }
 
     /// The bytes behind the index: the head as received, then edits.
@@ -163,6 +193,7 @@ impl Headers {
             return;
         }
         let field = self.write_line(name, value);
+        self.edits.note(field.known);
         self.fields.push(field);
     }
 
@@ -172,6 +203,7 @@ impl Headers {
             return;
         }
         let line = self.write_line(name, value);
+        self.edits.note(line.known);
         let mut placed = false;
         for index in 0..self.fields.len() {
             let Some(field) = self.fields.get(index).copied() else {
@@ -196,6 +228,7 @@ impl Headers {
 
     /// Removes every field of this name; returns whether there was one.
     pub fn remove(&mut self, name: &[u8]) -> bool {
+        self.edits.note(Known::of(name));
         let mut found = false;
         for field in &mut self.fields {
             let start = field.start as usize;
@@ -296,6 +329,29 @@ mod tests {
             (headers.get(b"b"), headers.get_received(b"b")),
             (None, Some(&b"2"[..]))
         );
+    }
+
+    #[test]
+    fn edits_are_remembered_from_when_they_are_asked_for() {
+        let mut headers = Headers::default();
+        headers.append(b"Host", b"a");
+        headers.record_edits();
+        headers.append(b"X-Real-IP", b"b");
+        headers.set(b"Server", b"c");
+        assert!(!headers.remove(b"x-forwarded-host"));
+        let edited = |headers: &Headers| {
+            [
+                Known::Host,
+                Known::XRealIp,
+                Known::Server,
+                Known::XForwardedHost,
+            ]
+            .map(|known| headers.is_edited(known))
+        };
+        assert_eq!(edited(&headers), [false, true, true, true]);
+        headers.clear();
+        headers.append(b"X-Real-IP", b"b");
+        assert_eq!(edited(&headers), [false; 4]);
     }
 
     #[derive(Debug, Clone)]

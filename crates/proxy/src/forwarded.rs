@@ -1,6 +1,9 @@
 //! What forwarding fields say once it is known who may say it (`handle_trusted_x_forwarded_headers` in `apisix/init.lua`).
 //!
-//! A trusted peer's own fields stand, the first of each name; of anybody else the gateway says what it sees itself.
+//! A trusted peer's own fields stand, those of one name as a list; of anybody else the gateway says what it sees itself. What plugins make
+//! of a field stands in any case, also where they take it away.
+
+use std::borrow::Cow;
 
 use lockgate_http::field::Known;
 
@@ -10,31 +13,40 @@ use crate::{
     options::Options,
 };
 
-/// The client's own field, where its peer is trusted and it says anything.
-fn told<'a>(client: &Client, exchange: &'a Exchange, known: Known) -> Option<&'a [u8]> {
-    if !client.is_trusted && !exchange.is_cleaned {
+/// The client's own field, where its peer is trusted and it says anything; or what plugins have made of it, empty where they took it away.
+fn told<'a>(client: &Client, exchange: &'a Exchange, known: Known) -> Option<Cow<'a, [u8]>> {
+    let headers = &exchange.request.headers;
+    let is_edited = headers.is_edited(known);
+    if !is_edited && !client.is_trusted {
         return None;
     }
-    exchange
-        .request
-        .headers
-        .get_known(known)
-        .filter(|value| !value.is_empty())
+    let fields = headers.kept().filter(|field| field.known() == known);
+    let mut values = fields.map(|field| headers.value_of(field));
+    let first = Cow::Borrowed(values.next().unwrap_or_default());
+    let list = values.fold(first, |mut list, value| {
+        list.to_mut().extend_from_slice(b", ");
+        list.to_mut().extend_from_slice(value);
+        list
+    });
+    Some(list).filter(|list| is_edited || !list.is_empty())
 }
 
-/// `X-Forwarded-Proto`
-pub(crate) fn proto<'a>(client: &Client, exchange: &'a Exchange) -> &'a [u8] {
-    told(client, exchange, Known::XForwardedProto).unwrap_or(b"http")
+/// `X-Forwarded-Proto`; empty where there is none.
+pub(crate) fn proto<'a>(client: &Client, exchange: &'a Exchange) -> Cow<'a, [u8]> {
+    let told = told(client, exchange, Known::XForwardedProto);
+    told.unwrap_or(Cow::Borrowed(b"http"))
 }
 
 /// `X-Forwarded-Host`; empty where there is none.
-pub(crate) fn host<'a>(client: &Client, exchange: &'a Exchange) -> &'a [u8] {
-    told(client, exchange, Known::XForwardedHost).unwrap_or(exchange.request.authority())
+pub(crate) fn host<'a>(client: &Client, exchange: &'a Exchange) -> Cow<'a, [u8]> {
+    let told = told(client, exchange, Known::XForwardedHost);
+    told.unwrap_or(Cow::Borrowed(exchange.request.authority()))
 }
 
-/// `X-Forwarded-Port`; `None` where it is the port that accepted the connection.
-pub(crate) fn port<'a>(client: &Client, exchange: &'a Exchange) -> Option<&'a [u8]> {
-    told(client, exchange, Known::XForwardedPort).or(port_of(exchange.request.authority()))
+/// `X-Forwarded-Port`, empty where there is none; `None` where it is the port that accepted the connection.
+pub(crate) fn port<'a>(client: &Client, exchange: &'a Exchange) -> Option<Cow<'a, [u8]>> {
+    let told = told(client, exchange, Known::XForwardedPort);
+    told.or(port_of(exchange.request.authority()).map(Cow::Borrowed))
 }
 
 /// Whether the client's own `X-Forwarded-For` goes further: with a trust boundary, what a stranger says about itself does not.
@@ -58,5 +70,6 @@ pub(crate) fn clean(options: &Options, client: &Client, exchange: &mut Exchange)
                 _ => false,
             });
     }
+    exchange.request.headers.record_edits();
     exchange.is_cleaned = true;
 }

@@ -108,17 +108,25 @@ pub(crate) fn write_request(
     });
 
     write_client(worker, client, exchange, out);
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(forwarded::proto(client, exchange));
-    let host = forwarded::host(client, exchange);
-    if !host.is_empty() {
-        out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-        out.extend_from_slice(host);
-    }
-    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
-    match forwarded::port(client, exchange) {
-        Some(port) => out.extend_from_slice(port),
-        None => write_decimal(u64::from(client.local.port()), out),
+    let mut write = |name: &[u8], value: &[u8]| {
+        if !value.is_empty() {
+            out.extend_from_slice(name);
+            out.extend_from_slice(value);
+        }
+    };
+    write(
+        b"\r\nX-Forwarded-Proto: ",
+        &forwarded::proto(client, exchange),
+    );
+    write(
+        b"\r\nX-Forwarded-Host: ",
+        &forwarded::host(client, exchange),
+    );
+    if let Some(port) = forwarded::port(client, exchange) {
+        write(b"\r\nX-Forwarded-Port: ", &port);
+    } else {
+        out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+        write_decimal(u64::from(client.local.port()), out);
     }
     match framing {
         Framing::Length(length) => {

@@ -24,12 +24,16 @@ use lockgate_snapshot::{Route, Target};
 use lockgate_upstream::PassHost;
 
 use crate::{
-    client::Client, exchange::Exchange, forwarded, head, request::Matched, scene::Scene,
+    client::Client,
+    exchange::{Answer, Exchange},
+    forwarded, head,
+    request::Matched,
+    scene::Scene,
     worker::Worker,
 };
 
 pub(crate) use body::Told;
-use text::{bytes, filled, header, number, received, text};
+use text::{bytes, filled, header, number, present, received, text};
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
@@ -233,10 +237,10 @@ impl<'a> Facts<'a> {
             {
                 None
             }
-            Some("proto") if self.view != View::Log => bytes(forwarded::proto(client, exchange)),
-            Some("host") if self.view != View::Log => filled(forwarded::host(client, exchange)),
+            Some("proto") if self.view != View::Log => present(forwarded::proto(client, exchange)),
+            Some("host") if self.view != View::Log => present(forwarded::host(client, exchange)),
             Some("port") if self.view != View::Log => match forwarded::port(client, exchange) {
-                Some(port) => bytes(port),
+                Some(port) => present(port),
                 None => number(u64::from(client.local.port())),
             },
             None if name == "forwarded"
@@ -254,7 +258,11 @@ impl<'a> Facts<'a> {
     fn sent_header(&self, name: &str) -> Value<'a> {
         let exchange = self.exchange;
         if exchange.status == 0 {
-            return None;
+            // It may be about to be sent, and plugins look at it.
+            return match exchange.answer {
+                Answer::None => None,
+                Answer::Upstreams | Answer::Own => header(&exchange.response.headers, name),
+            };
         }
         if name == "server" {
             return bytes(self.worker.options().server.as_bytes());

@@ -16,7 +16,12 @@ pub(super) fn bytes(value: &[u8]) -> Value<'_> {
 /// A value that is absent where it is empty: that of a request that was none.
 #[inline]
 pub(super) fn filled(value: &[u8]) -> Value<'_> {
-    bytes(value).filter(|value| !value.is_empty())
+    present(Cow::Borrowed(value))
+}
+
+/// The same of a value that may have been made.
+pub(super) fn present(value: Cow<'_, [u8]>) -> Value<'_> {
+    Some(value).filter(|value| !value.is_empty())
 }
 
 pub(super) fn text(value: Option<&str>) -> Value<'_> {

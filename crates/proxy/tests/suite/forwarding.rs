@@ -104,14 +104,14 @@ fn says_for_whom_it_forwards() {
         silent.all("x-forwarded-proto").collect::<Vec<_>>(),
         ["http"]
     );
-    // Of several, the first counts.
+    // Several are one list.
     let twice = "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: wss\r\n";
     let twice = seen(twice, |setup| {
         setup.options.trusted_addresses = networks(&["127.0.0.1/32"]);
     });
     assert_eq!(
         twice.all("x-forwarded-proto").collect::<Vec<_>>(),
-        ["https"]
+        ["https, wss"]
     );
 }
 
