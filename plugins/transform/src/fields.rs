@@ -329,3 +329,64 @@ impl Text {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockgate_pattern::Pattern;
+    use lockgate_plugin::testing::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rendered(text: &str) -> String {
+        let pattern = Pattern::compile("(b)(x)?", false).expect("a pattern");
+        let found = pattern.captures(b"abc").expect("few steps");
+        let mut request = Request::get("/?a=1");
+        let mut out = Vec::new();
+        let text = Text::with_groups(text);
+        text.render(&Exchange::new(&mut request), found.as_ref(), &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn groups_and_variables_stand_in_texts() {
+        for (text, expected) in [
+            ("$1", "b"),
+            ("${1}$0", "bb"),
+            ("$1}x$2y$9z", "bxyz"),
+            ("${1", "b"),
+            ("$arg_a$1$arg_a", "1b1"),
+            ("\\$1", "\\$1"),
+            ("$ $$1 ${", "$ $b ${"),
+            ("", ""),
+        ] {
+            assert_eq!(rendered(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_names_and_values() {
+        for (text, is_line) in [
+            ("a:b", true),
+            ("a : b c", true),
+            ("a b: c", false),
+            (": c", false),
+            ("a:", false),
+            ("a: b:c", false),
+            ("a", false),
+        ] {
+            assert_eq!(line(text).is_some(), is_line, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_sent(text in "[$\\\\{}0-2a_\r\né-]{0,12}") {
+            let out = rendered(&text);
+            prop_assert!(!out.contains(['\r', '\n']));
+            if !text.contains(['$', '\r', '\n']) {
+                prop_assert_eq!(out, text);
+            }
+        }
+    }
+}

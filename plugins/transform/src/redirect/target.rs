@@ -87,3 +87,25 @@ fn name(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     text.split_at(end.unwrap_or(text.len())).0
 }
+
+#[cfg(test)]
+mod tests {
+    use lockgate_plugin::testing::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_target(text in "[$\\\\{}a_é-]{0,12}") {
+            let mut request = Request::get("/");
+            let mut out = Vec::new();
+            Target::parse(&text).render(&Exchange::new(&mut request), &mut out);
+            // No variable here has a value, so nothing is there that was not.
+            prop_assert!(out.len() <= text.len());
+            if !text.contains(['$', '\\']) {
+                prop_assert_eq!(out, text.into_bytes());
+            }
+        }
+    }
+}
