@@ -31,11 +31,13 @@ pub struct Parent {
 
 /// What the compiler of snapshots does for plugins. What is asked for is a dependency: when it changes, the plugin is compiled anew.
 pub trait CompileHost {
-    /// Compiles an upstream written into a plugin's configuration.
+    /// Compiles an upstream written into a plugin's configuration. `part` is where in it, such as `0#1`; what was compiled for the
+    /// same part of the same object before hands over where its rounds stand and what is known of its nodes. What goes on in the
+    /// background for the upstream ends when it is dropped.
     ///
     /// # Errors
     /// It is no upstream.
-    fn upstream(&self, config: &Value) -> Result<Arc<Upstream>, ConfigError>;
+    fn upstream(&self, part: &str, config: &Value) -> Result<Arc<Upstream>, ConfigError>;
 
     /// The upstream of this id.
     fn upstream_by_id(&self, id: &str) -> Option<Arc<Upstream>>;

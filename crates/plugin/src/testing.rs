@@ -167,7 +167,7 @@ fn options() -> NodeOptions {
 struct Alone;
 
 impl CompileHost for Alone {
-    fn upstream(&self, _: &Value) -> Result<Arc<Upstream>, ConfigError> {
+    fn upstream(&self, _: &str, _: &Value) -> Result<Arc<Upstream>, ConfigError> {
         Err(ConfigError::new("upstreams are tested over sockets"))
     }
 

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use lockgate_keyring::Part;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use crate::{Compiler, Problem, compile::Dirty, inactive, needs::Needs, secrets};
+use crate::{Compiler, Problem, client_cert, compile::Dirty, inactive, needs::Needs, secrets};
 
 /// The plugins that are built in, and what they share.
 #[derive(Clone)]
@@ -90,22 +90,59 @@ pub(crate) struct Holder {
 /// The compiler as plugins see it.
 struct Host<'a> {
     compiler: &'a Compiler,
+    plugin: &'static str,
     parent: &'a Parent,
     needs: RefCell<&'a mut Needs>,
 }
 
+/// Upstreams that are written into configurations of plugins, by the object, the plugin and where in it: `routes/1#traffic-split#0#0`.
+///
+/// They belong to the plugins, and end with them; here is only what an edit needs to find the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Inline(Mutex<HashMap<Arc<str>, Weak<Upstream>>>);
+
+impl Inline {
+    /// Upstreams that are gone may be forgotten once in this many.
+    const SWEEP: usize = 64;
+
+    fn get(&self, key: &str) -> Option<Arc<Upstream>> {
+        self.lock().get(key).and_then(Weak::upgrade)
+    }
+
+    fn put(&self, key: Arc<str>, upstream: &Arc<Upstream>) {
+        let mut known = self.lock();
+        if known.len() % Self::SWEEP == Self::SWEEP - 1 {
+            known.retain(|_, upstream| upstream.strong_count() > 0);
+        }
+        known.insert(key, Arc::downgrade(upstream));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Upstream>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl CompileHost for Host<'_> {
-    fn upstream(&self, config: &Value) -> Result<Arc<Upstream>, ConfigError> {
+    fn upstream(&self, part: &str, config: &Value) -> Result<Arc<Upstream>, ConfigError> {
         let malformed = |error: &dyn std::fmt::Display| ConfigError::new(error.to_string());
         let stored: resource::Upstream =
             serde_json::from_value(config.clone()).map_err(|error| malformed(&error))?;
-        let compiled = Upstream::compile(
-            &stored,
-            &self.compiler.settings.upstream,
-            &self.parent.key,
-            None,
-        );
-        Ok(compiled.map_err(|error| malformed(&error))?.upstream)
+        let Compiler {
+            settings,
+            ssls,
+            inline,
+            ..
+        } = self.compiler;
+        let ssl = |id: &str| ssls.get(id);
+        let mut needs = self.needs.borrow_mut();
+        let stored = client_cert::in_place(&stored, &settings.secrets, ssl, &mut needs);
+        let stored = stored.map_err(|problem| malformed(&problem))?;
+        let key: Arc<str> = format!("{}#{}#{part}", self.parent.key, self.plugin).into();
+        let previous = inline.get(&key);
+        let compiled = Upstream::compile(&stored, &settings.upstream, &key, previous.as_deref());
+        let upstream = compiled.map_err(|error| malformed(&error))?.upstream;
+        inline.put(key, &upstream);
+        Ok(upstream)
     }
 
     fn upstream_by_id(&self, id: &str) -> Option<Arc<Upstream>> {
@@ -198,6 +235,7 @@ impl Compiler {
         };
         let host = Host {
             compiler: self,
+            plugin: plugin.about.name,
             parent,
             needs: RefCell::new(needs),
         };

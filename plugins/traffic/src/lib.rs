@@ -7,6 +7,7 @@ pub mod limit_count;
 pub mod limit_req;
 mod limiting;
 mod limits;
+pub mod traffic_split;
 
 use lockgate_plugin::Descriptor;
 
@@ -15,4 +16,5 @@ pub const ALL: &[Descriptor] = &[
     Descriptor::of::<limit_conn::LimitConn>(),
     Descriptor::of::<limit_count::LimitCount>(),
     Descriptor::of::<limit_req::LimitReq>(),
+    Descriptor::of::<traffic_split::TrafficSplit>(),
 ];
