@@ -48,8 +48,10 @@ struct Known {
     /// What Redis said last, and when.
     left: Left,
     said: Duration,
-    /// What has passed since.
+    /// What has passed of which Redis does not know.
     passed: u64,
+    /// Of that, what is being told: it counts here until it is known that it counts there.
+    telling: u64,
     quota: Quota,
     /// Whether Redis is to be told.
     is_due: bool,
@@ -102,8 +104,8 @@ impl Delayed {
             return self.ask(worker, key, cost, quota, now).await.decision();
         }
         // Nothing is known, or the window is over. What has passed until now goes along, once.
-        let passed = self.take_passed(key);
-        let left = self.ask(worker, key, passed, quota, now).await;
+        let told = self.lock().get_mut(key).map_or(0, Known::tell);
+        let left = self.ask(worker, key, told, quota, now).await;
         let decision = {
             let mut known = self.lock();
             // Others may have asked meanwhile, and let requests pass since.
@@ -111,12 +113,12 @@ impl Delayed {
                 left,
                 said: now,
                 passed: 0,
+                telling: 0,
                 quota,
                 is_due: false,
             });
-            known.left = left;
-            known.said = now;
             known.quota = quota;
+            known.hear(left, told, now);
             known.decide(cost, left.reset_s)
         };
         self.tell_later();
@@ -133,13 +135,6 @@ impl Delayed {
     fn has_room(&self, key: &[u8]) -> bool {
         let known = self.lock();
         known.len() < limits::DELAYED_KEYS || known.contains_key(key)
-    }
-
-    fn take_passed(&self, key: &[u8]) -> u64 {
-        let mut known = self.lock();
-        known
-            .get_mut(key)
-            .map_or(0, |known| std::mem::take(&mut known.passed))
     }
 
     /// Tells Redis what has passed and asks what is left; counts here while it is away.
@@ -195,13 +190,12 @@ impl Delayed {
             self.is_telling.store(false, Ordering::Release);
             return false;
         }
-        for (key, passed, quota) in due {
+        for (key, told, quota) in due {
             let left = self
-                .ask(limits::TELLING_WORKER, &key, passed, quota, now)
+                .ask(limits::TELLING_WORKER, &key, told, quota, now)
                 .await;
             if let Some(known) = self.lock().get_mut(&key) {
-                known.left = left;
-                known.said = now;
+                known.hear(left, told, now);
             }
         }
         true
@@ -218,7 +212,7 @@ impl Delayed {
         due.take(limits::TOLD_KEYS)
             .map(|(key, one)| {
                 one.is_due = false;
-                (key.clone(), std::mem::take(&mut one.passed), one.quota)
+                (key.clone(), one.tell(), one.quota)
             })
             .collect()
     }
@@ -229,6 +223,21 @@ impl Delayed {
 }
 
 impl Known {
+    /// What Redis is to be told.
+    fn tell(&mut self) -> u64 {
+        let told = self.passed.saturating_sub(self.telling);
+        self.telling = self.passed;
+        told
+    }
+
+    /// Takes in what Redis says, who knows what it was told.
+    fn hear(&mut self, left: Left, told: u64, now: Duration) {
+        self.left = left;
+        self.said = now;
+        self.passed = self.passed.saturating_sub(told);
+        self.telling = self.telling.saturating_sub(told);
+    }
+
     fn decide(&mut self, cost: u64, reset_s: f64) -> Decision {
         let spent = i64::try_from(self.passed.saturating_add(cost)).unwrap_or(i64::MAX);
         let remaining = self.left.remaining.max(0).saturating_sub(spent);
