@@ -201,6 +201,11 @@ impl Generation {
         &self.configuration
     }
 
+    /// What its plugins share.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     fn discovery(&self) -> (&Configuration, &Discovery) {
         (&self.configuration, &self.discovery)
     }

@@ -192,7 +192,7 @@ impl Gateway<'_> {
             while self.retired.try_join_next().is_some() {}
             self.stops.retain(|stop| !stop.is_closed());
             match request {
-                Request::ReopenLogs => self.logs.reopen(),
+                Request::ReopenLogs => self.reopen_logs(),
                 Request::Reload => asked = self.reload(signals).await,
                 Request::Quit => {
                     tracing::info!("the gateway ends when the requests that were begun are done");
@@ -209,6 +209,12 @@ impl Gateway<'_> {
         self.generation.stop().await;
         while self.retired.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// Closes the files of logs and opens their paths anew, those of plugins as well.
+    fn reopen_logs(&self) {
+        self.logs.reopen();
+        self.generation.node().reopen_logs();
     }
 
     /// Puts the configuration as it is in its file in force, or says why not. A request to end the process goes before, and is
@@ -271,7 +277,10 @@ impl Gateway<'_> {
                 () = &mut drained => return,
                 request = signals.next() => match request {
                     Request::Stop => return,
-                    Request::ReopenLogs => self.logs.reopen(),
+                    Request::ReopenLogs => {
+                        self.logs.reopen();
+                        self.generation.node().reopen_logs();
+                    }
                     Request::Quit | Request::Reload => {}
                 },
             }

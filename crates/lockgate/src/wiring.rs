@@ -80,6 +80,7 @@ pub(crate) fn node(configuration: &Configuration) -> NodeOptions {
         trusted: configuration.trusted(),
         id: instance::id(configuration).into(),
         hostname: lockgate_proxy::hostname().into(),
+        trusted: configuration.trusted(),
     }
 }
 
@@ -318,6 +319,15 @@ pub(crate) fn plugin_lists(config: &Config) -> PluginLists {
     }
 }
 
+/// What objects are called in front of their keys.
+pub(crate) fn object_prefix(configuration: &Configuration, opened: &Opened) -> String {
+    match opened {
+        Opened::Single(_) => configuration.boot.config.deployment.etcd.prefix.clone(),
+        // Objects in files have none, and neither have those that come as a whole.
+        Opened::File(_) | Opened::Pushed(_) => String::new(),
+    }
+}
+
 /// What the control API is told.
 pub(crate) fn control(
     configuration: &Configuration,
@@ -332,11 +342,7 @@ pub(crate) fn control(
     ControlOptions {
         server: version::server(config.apisix.enable_server_tokens),
         store: opened.store(),
-        prefix: match opened {
-            Opened::Single(_) => config.deployment.etcd.prefix.clone(),
-            // Objects in files have none, and neither have those that come as a whole.
-            Opened::File(_) | Opened::Pushed(_) => String::new(),
-        },
+        prefix: object_prefix(configuration, opened),
         problems: {
             let opened = opened.clone();
             Arc::new(move || {

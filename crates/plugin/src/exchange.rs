@@ -48,6 +48,10 @@ pub trait Host: Lookup {
     fn body(&self) -> Option<Cow<'_, [u8]>>;
     /// Replaces the body that is sent to the upstream.
     fn set_body(&mut self, body: Vec<u8>);
+    /// Keeps the first `limit` bytes of the body, however it goes on, until the exchange has ended.
+    fn keep_body(&mut self, limit: usize);
+    /// The first bytes of the body as received so far: at least those that are to be kept, where they have come.
+    fn kept_body(&self) -> Cow<'_, [u8]>;
 }
 
 /// What a route tells of itself.
@@ -57,6 +61,10 @@ pub struct RouteFacts<'a> {
     pub id: &'a str,
     /// Its name.
     pub name: Option<&'a str>,
+    /// The path of its configuration that the request matched.
+    pub matched_uri: &'a str,
+    /// The host of its configuration that the request matched; `None` where it has none.
+    pub matched_host: Option<&'a str>,
     /// Id of its service.
     pub service_id: Option<&'a str>,
     /// Name of its service.
@@ -299,6 +307,18 @@ impl<'a> Exchange<'a> {
     /// Replaces the body that is sent to the upstream, and its length.
     pub fn set_body(&mut self, body: Vec<u8>) {
         self.host.set_body(body);
+    }
+
+    /// Keeps the first `limit` bytes of the body of the request for hooks that run later, as loggers need them. Nothing waits for
+    /// them: the body goes on as it comes.
+    pub fn keep_body(&mut self, limit: usize) {
+        self.host.keep_body(limit);
+    }
+
+    /// The first bytes of the body of the request as it was received so far, or as a plugin has set it; maybe more than were asked
+    /// for with [`Self::keep_body`].
+    pub fn kept_body(&self) -> Cow<'_, [u8]> {
+        self.host.kept_body()
     }
 
     /// Status of the response; 0 before there is one.

@@ -37,7 +37,7 @@ pub use hooks::{
 };
 pub use instance::{Instance, PluginSet, Slot};
 pub use metadata::{Metadata, MetadataHandle, MetadataType};
-pub use node::{Node, NodeOptions};
+pub use node::{LogReopens, Node, NodeOptions};
 pub use plugin::{About, Descriptor, Kind, Plugin};
 pub use rate_limiting::RateLimiting;
 pub use reply::{Body, Flow, Reply};

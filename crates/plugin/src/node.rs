@@ -5,7 +5,10 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,9 @@ pub struct NodeOptions {
     pub id: Arc<str>,
     /// The name of this machine.
     pub hostname: Arc<str>,
+    /// File of the certificate authorities that others are checked against (`apisix.ssl.ssl_trusted_certificate`); `None` for the
+    /// system's.
+    pub trusted: Option<PathBuf>,
 }
 
 /// What a schema of a plugin is for.
@@ -64,6 +70,18 @@ struct Inner {
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
     endpoints: ArcSwap<Vec<Endpoint>>,
     closers: Arc<Mutex<Vec<Closer>>>,
+    log_reopens: LogReopens,
+}
+
+/// How often logs were opened anew: who writes a file of its own compares.
+#[derive(Debug, Clone, Default)]
+pub struct LogReopens(Arc<AtomicU64>);
+
+impl LogReopens {
+    /// How often it was asked for since the process began.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl std::fmt::Debug for Node {
@@ -84,6 +102,7 @@ impl Node {
             schemas: Mutex::default(),
             endpoints: ArcSwap::default(),
             closers: Arc::default(),
+            log_reopens: LogReopens::default(),
         }))
     }
 
@@ -100,6 +119,7 @@ impl Node {
             schemas: Mutex::default(),
             endpoints: ArcSwap::default(),
             closers: self.0.closers.clone(),
+            log_reopens: self.0.log_reopens.clone(),
         }))
     }
 
@@ -229,6 +249,16 @@ impl Node {
     /// What plugins serve.
     pub fn endpoints(&self) -> Arc<Vec<Endpoint>> {
         self.0.endpoints.load_full()
+    }
+
+    /// Has plugins that write files close them and open their paths anew (the signal `USR1`).
+    pub fn reopen_logs(&self) {
+        self.0.log_reopens.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was asked for, now and later.
+    pub fn log_reopens(&self) -> LogReopens {
+        self.0.log_reopens.clone()
     }
 
     /// Has something done before the process ends, within a time that is given then: what waits to be sent is sent.

@@ -160,6 +160,7 @@ fn options() -> NodeOptions {
         trusted: None,
         id: "node".into(),
         hostname: "host".into(),
+        trusted: None,
     }
 }
 
@@ -303,6 +304,12 @@ pub struct Request {
     pub timing: Timing,
     /// The id of the route; none where no route matched.
     pub route: Option<String>,
+    /// The name of the route.
+    pub route_name: Option<String>,
+    /// Id and name of the route's service.
+    pub service: Option<(String, String)>,
+    /// How much of the body a plugin asked to be kept.
+    pub kept_bytes: usize,
     is_responding: bool,
     is_upstreams: bool,
 }
@@ -331,6 +338,9 @@ impl Request {
             now: Duration::from_secs(1_700_000_000),
             timing: Timing::default(),
             route: Some("1".into()),
+            route_name: None,
+            service: None,
+            kept_bytes: 0,
             is_responding: false,
             is_upstreams: false,
         }
@@ -513,9 +523,11 @@ impl Host for Request {
     fn route(&self) -> Option<RouteFacts<'_>> {
         self.route.as_deref().map(|id| RouteFacts {
             id,
-            name: None,
-            service_id: None,
-            service_name: None,
+            name: self.route_name.as_deref(),
+            matched_uri: "/*",
+            matched_host: None,
+            service_id: self.service.as_ref().map(|(id, _)| id.as_str()),
+            service_name: self.service.as_ref().map(|(_, name)| name.as_str()),
         })
     }
 
@@ -561,5 +573,14 @@ impl Host for Request {
 
     fn set_body(&mut self, body: Vec<u8>) {
         self.body = body;
+    }
+
+    fn keep_body(&mut self, limit: usize) {
+        self.kept_bytes = self.kept_bytes.max(limit);
+    }
+
+    fn kept_body(&self) -> Cow<'_, [u8]> {
+        let end = self.kept_bytes.min(self.body.len());
+        Cow::Borrowed(self.body.get(..end).unwrap_or_default())
     }
 }

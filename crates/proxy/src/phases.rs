@@ -234,11 +234,14 @@ impl Host for Hosted<'_> {
     }
 
     fn route(&self) -> Option<RouteFacts<'_>> {
-        let route = self.scene.matched?.value();
+        let matched = self.scene.matched?;
+        let route = matched.value();
         let service = route.service.as_ref();
         Some(RouteFacts {
             id: &route.id,
             name: route.name.as_deref(),
+            matched_uri: matched.path(),
+            matched_host: matched.host(),
             service_id: service.map(|service| &*service.id),
             service_name: service.and_then(|service| service.name.as_deref()),
         })
@@ -314,5 +317,13 @@ impl Host for Hosted<'_> {
     fn set_body(&mut self, body: Vec<u8>) {
         self.exchange.upload.replace(body);
         self.exchange.told.take();
+    }
+
+    fn keep_body(&mut self, limit: usize) {
+        self.exchange.upload.keep(limit);
+    }
+
+    fn kept_body(&self) -> Cow<'_, [u8]> {
+        self.exchange.upload.kept(self.exchange.unread.as_ref())
     }
 }

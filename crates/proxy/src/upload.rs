@@ -1,6 +1,6 @@
 //! The request body on its way to the upstream.
 
-use std::{cell::Cell, ops::Range, time::Duration};
+use std::{borrow::Cow, cell::Cell, ops::Range, time::Duration};
 
 use lockgate_http::{
     body::{Body, write_chunk_size},
@@ -32,6 +32,10 @@ pub(crate) struct Upload {
     has_sent_continue: bool,
     /// What a plugin has put in the place of the body.
     replaced: Option<Vec<u8>>,
+    /// How many of the first bytes are kept until the exchange has ended.
+    keep_bytes: usize,
+    /// These, once the body is too long for another attempt.
+    kept: Vec<u8>,
 }
 
 impl Upload {
@@ -100,6 +104,44 @@ impl Upload {
         }
     }
 
+    /// Keeps the first bytes of the body until the exchange has ended.
+    pub(crate) fn keep(&mut self, limit: usize) {
+        self.keep_bytes = self.keep_bytes.max(limit);
+    }
+
+    /// The first bytes of the body as far as they have come.
+    pub(crate) fn kept<'a>(&'a self, unread: Option<&'a Buffer>) -> Cow<'a, [u8]> {
+        if self.replay.is_none() && self.replaced.is_none() {
+            return Cow::Borrowed(&self.kept);
+        }
+        match self.parts(unread) {
+            (first, []) => Cow::Borrowed(first),
+            ([], later) => Cow::Borrowed(later),
+            (first, later) => Cow::Owned([first, later].concat()),
+        }
+    }
+
+    /// Gives up sending the body again, and goes on keeping its first bytes where that is asked for.
+    fn give_up_replay(&mut self, next: &[u8]) {
+        if let Some(mut kept) = self.replay.take()
+            && self.keep_bytes > 0
+        {
+            kept.truncate(self.keep_bytes);
+            self.kept = kept;
+        }
+        let room = self.keep_bytes.saturating_sub(self.kept.len());
+        let next = next.get(..room).unwrap_or(next);
+        self.kept.extend_from_slice(next);
+    }
+
+    /// Keeps of bytes that go nowhere what is among the first ones.
+    fn keep_more(&mut self, bytes: &[u8]) {
+        if let Some(replay) = &mut self.replay {
+            let room = self.keep_bytes.saturating_sub(replay.len());
+            replay.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+    }
+
     /// How the body is framed for the upstream, where it came framed like this.
     #[inline]
     pub(crate) fn framing(&self, received: Framing) -> Framing {
@@ -138,6 +180,9 @@ impl Upload {
 
     /// Ends with the body: what it used of the unread buffer is dropped, what follows is the next request.
     pub(crate) fn finish(&mut self, unread: Option<&mut Buffer>) {
+        if self.keep_bytes > 0 {
+            self.keep_first(unread.as_deref());
+        }
         if let Some(buffer) = unread {
             buffer.consume(self.first_used);
         }
@@ -269,8 +314,10 @@ impl Upload {
             let Ok((data, used)) = exchange.upload.body.take(&mut buffer) else {
                 return false;
             };
-            buffer.consume(used);
             exchange.upload.received += data.len() as u64;
+            let bytes = buffer.filled().get(data).unwrap_or_default();
+            exchange.upload.keep_more(bytes);
+            buffer.consume(used);
             total += used as u64;
             if buffer.is_empty() {
                 worker.buffers.give_back(buffer);
@@ -355,8 +402,8 @@ pub(crate) async fn pump(
             Some(replay) if replay.len() + bytes.len() <= limits::REPLAY_BYTES => {
                 replay.extend_from_slice(bytes);
             }
-            replay => {
-                *replay = None;
+            _ => {
+                upload.give_up_replay(bytes);
                 progress.is_gone.set(true);
             }
         }
