@@ -6,6 +6,7 @@
 //! [`Sink`] is what logs are sent to. Servers that plugins speak to are real ones: [`redis`].
 
 mod client;
+mod exposition;
 pub mod fuzz;
 mod gateway;
 mod message;
@@ -18,6 +19,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::Client;
+pub use exposition::{Exposition, Family, Labels};
 pub use gateway::{Gateway, Setup};
 pub use message::{Message, Received};
 pub use origin::{Connection, Origin};

@@ -6,7 +6,7 @@ use lockgate_metrics::{
     Buckets, Counter, CounterSeries, Declaration, Memo, Recorder, Registry, Workers,
 };
 
-use crate::exposition::read;
+use crate::read::read;
 
 const DROPPED: &str = "lockgate_metric_updates_dropped_total";
 

@@ -12,8 +12,9 @@ use std::{
 use lockgate_metrics::{
     Buckets, CounterSeries, Declaration, HistogramSeries, Memo, Registry, Workers,
 };
+use lockgate_testkit::Exposition;
 
-use crate::exposition::{parse, read, text_of};
+use crate::read::{read, text_of};
 
 const THREADS: usize = 8;
 const ROUNDS: u64 = 20_000;
@@ -62,7 +63,8 @@ fn no_update_of_eight_threads_is_lost() {
             let mut last = 0.0;
             while !is_over.load(Relaxed) {
                 let text = text_of(registry.scrape(0));
-                let found = parse(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}"));
+                let found =
+                    Exposition::parse(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}"));
                 let count = found.sum("c", &[]).unwrap_or(0.0);
                 assert!(count >= last, "{count} after {last}");
                 last = count;

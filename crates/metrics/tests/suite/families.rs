@@ -2,7 +2,7 @@
 
 use lockgate_metrics::{Buckets, Declaration, DeclareError, Kind, Registry, apisix};
 
-use crate::exposition::text_of;
+use crate::read::text_of;
 
 /// HELP and TYPE lines as the reference's 3.18 writes them, recorded from a running one but for those of `SOURCE`.
 const RECORDED: &[&str] = &[

@@ -2,6 +2,6 @@
 
 mod bounds;
 mod concurrency;
-mod exposition;
 mod families;
 mod output;
+mod read;

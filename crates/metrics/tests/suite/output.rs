@@ -5,9 +5,10 @@ use std::sync::Arc;
 use lockgate_metrics::{
     Buckets, Collector, Counter, Declaration, Gauge, Registry, Samples, apisix,
 };
+use lockgate_testkit::Exposition;
 use proptest::prelude::*;
 
-use crate::exposition::{parse, read, text_of};
+use crate::read::{read, text_of};
 
 #[test]
 fn a_request_is_written_as_the_reference_writes_it() {
@@ -261,7 +262,10 @@ fn a_long_text_comes_in_chunks() {
     assert!(text.len() > 6 * 100 * 4000);
     let whole = String::from_utf8(registry.scrape(0).into_text()).unwrap();
     assert_eq!(text, whole);
-    assert_eq!(parse(&text).map(|found| found.families.len()), Ok(1));
+    assert_eq!(
+        Exposition::parse(&text).map(|found| found.families.len()),
+        Ok(1)
+    );
 }
 
 proptest! {

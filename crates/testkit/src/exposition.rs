@@ -2,29 +2,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockgate_metrics::{Registry, Scrape};
-
 /// Labels by name, `le` aside.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// What a text says.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Exposition {
-    pub(crate) families: BTreeMap<String, Family>,
+pub struct Exposition {
+    /// By their names.
+    pub families: BTreeMap<String, Family>,
 }
 
 /// A family with at least one sample.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Family {
-    pub(crate) help: String,
-    pub(crate) kind: String,
+pub struct Family {
+    /// What it says.
+    pub help: String,
+    /// Its type.
+    pub kind: String,
     /// Samples by their names and labels, `le` included.
-    pub(crate) samples: BTreeMap<(String, Labels), f64>,
+    pub samples: BTreeMap<(String, Labels), f64>,
 }
 
 impl Exposition {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse(text)
+    }
+
     /// The sum of the samples of this name whose labels include these.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let fits = |found: &Labels| {
             labels
                 .iter()
@@ -39,24 +48,7 @@ impl Exposition {
     }
 }
 
-/// Everything that a scrape writes, chunk by chunk.
-pub(crate) fn text_of(mut scrape: Scrape) -> String {
-    let (mut text, mut chunk) = (Vec::new(), Vec::new());
-    while scrape.next_chunk(&mut chunk) {
-        assert!(chunk.len() <= 64 << 10, "a chunk of {}", chunk.len());
-        text.extend_from_slice(&chunk);
-    }
-    String::from_utf8(text).expect("the format is UTF-8")
-}
-
-/// What a registry has to say.
-pub(crate) fn read(registry: &Registry, now_ms: u64) -> Exposition {
-    let text = text_of(registry.scrape(now_ms));
-    parse(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
-}
-
-/// Reads a text, or says what is wrong with it.
-pub(crate) fn parse(text: &str) -> Result<Exposition, String> {
+fn parse(text: &str) -> Result<Exposition, String> {
     if !text.is_empty() && !text.ends_with('\n') {
         return Err("the last line does not end".into());
     }
