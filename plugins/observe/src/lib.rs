@@ -1,8 +1,21 @@
 //! Plugins that tell others what happened: logs, metrics, endpoints.
 //!
-//! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known.
+//! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known. What loggers share lies
+//! in `entry/` (what is logged) and `batching.rs` (how it is sent).
+
+mod batching;
+mod entry;
+mod http;
+pub mod http_logger;
+mod limits;
 
 use lockgate_plugin::Descriptor;
 
+pub use batching::processors;
+pub use entry::LogMetadata;
+
+/// The version of APISIX whose behaviour is matched, as logs and metrics tell it.
+pub const REFERENCE: &str = "3.18.0";
+
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[];
+pub const ALL: &[Descriptor] = &[Descriptor::of::<http_logger::HttpLogger>()];
