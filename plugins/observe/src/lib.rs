@@ -5,6 +5,7 @@
 
 mod batching;
 mod entry;
+pub mod file_logger;
 mod http;
 pub mod http_logger;
 mod limits;
@@ -18,4 +19,7 @@ pub use entry::LogMetadata;
 pub const REFERENCE: &str = "3.18.0";
 
 /// The plugins of this family.
-pub const ALL: &[Descriptor] = &[Descriptor::of::<http_logger::HttpLogger>()];
+pub const ALL: &[Descriptor] = &[
+    Descriptor::of::<http_logger::HttpLogger>(),
+    Descriptor::of::<file_logger::FileLogger>(),
+];

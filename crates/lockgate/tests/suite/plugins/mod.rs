@@ -1,4 +1,5 @@
 //! Plugins as clients and upstreams see them.
 
 mod auth;
+mod loggers;
 mod transform;
