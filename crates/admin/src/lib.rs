@@ -16,6 +16,7 @@ mod limits;
 mod log_limit;
 mod lua_syntax;
 mod lua_value;
+mod metrics;
 mod options;
 mod paging;
 mod patch;
@@ -38,6 +39,7 @@ mod write_deadline;
 pub use admin::{Admin, Clock};
 pub use control::Control;
 pub use environment::{CacheZone, Environment};
+pub use metrics::{MetricsApi, MetricsText};
 pub use options::{
     AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, HealthReport, Problem,
     ProblemReport, Readiness, Role,
@@ -94,6 +96,20 @@ impl Control {
 }
 
 impl StatusApi {
+    /// Serves connections of `listener` until `stop` resolves.
+    ///
+    /// # Errors
+    /// The listener cannot be used.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        server::serve(self, listener, None, limits::CONNECTIONS, stop).await
+    }
+}
+
+impl MetricsApi {
     /// Serves connections of `listener` until `stop` resolves.
     ///
     /// # Errors

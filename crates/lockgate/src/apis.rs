@@ -1,21 +1,34 @@
 //! The APIs beside traffic: Admin API, control API, status API. Each is given what it needs and served where it is configured.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use lockgate_admin::{
-    AdminTls, Control, Environment, ListSource, Plugins, Readiness, StatusApi, TlsFiles,
+    AdminTls, Control, Environment, ListSource, MetricsApi, MetricsText, Plugins, Readiness,
+    StatusApi, TlsFiles,
 };
 use lockgate_discovery::Discovery;
 use lockgate_keyring::PluginSecrets;
-use lockgate_model::boot::{Boot, File};
+use lockgate_model::boot::{Boot, File, Listeners};
+use lockgate_net::listen::Sockets;
+use lockgate_plugin::Node;
+use lockgate_plugins::prometheus;
 use lockgate_proxy::Serving;
 use lockgate_snapshot::Status;
 use lockgate_upstream::Registry;
 use tokio::net::TcpListener;
 
 use crate::{
-    configuration::Configuration, control_plane::ControlPlane, store::Opened, version, wiring,
+    configuration::Configuration, control_plane::ControlPlane, listeners, store::Opened, version,
+    wiring,
 };
+
+/// Where metrics are shown by default.
+const METRICS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9091);
 
 /// Where the APIs are served.
 pub(crate) struct Apis {
@@ -24,6 +37,7 @@ pub(crate) struct Apis {
     pub(crate) admin_tls: Option<AdminTls>,
     pub(crate) control: Option<TcpListener>,
     pub(crate) status: Option<TcpListener>,
+    pub(crate) metrics: Option<TcpListener>,
 }
 
 /// What they tell of, and write to.
@@ -35,6 +49,7 @@ pub(crate) struct Told {
     pub(crate) serving: Serving,
     pub(crate) discovery: Discovery,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) node: Node,
 }
 
 impl Apis {
@@ -76,6 +91,15 @@ impl Apis {
                 None => control_plane.serve(name, admin.serve(listener, stopped)),
             }
         }
+        if let Some(listener) = self.metrics {
+            let server = version::server(configuration.boot.config.apisix.enable_server_tokens);
+            let path = prometheus::export_uri(&told.node);
+            let metrics = Arc::new(MetricsApi::new(&server, path, metrics_text(&told.node)));
+            control_plane.serve(
+                "the metrics",
+                metrics.serve(listener, control_plane.stopped()),
+            );
+        }
         if let Some(listener) = self.control {
             let Told {
                 opened,
@@ -110,6 +134,33 @@ impl Apis {
             );
         }
     }
+}
+
+/// Where metrics are shown, where the plugin is on that counts. The port that it has by default is given up where another process
+/// has it: whoever runs two gateways on a machine need not know of it.
+pub(crate) fn metrics_listener(
+    sockets: &mut Sockets,
+    bound: &Listeners,
+    plugins: &Plugins,
+) -> anyhow::Result<Option<TcpListener>> {
+    let address = bound.metrics.filter(|_| plugins.has("prometheus"));
+    let listener = listeners::bind(sockets, address, "plugin_attr.prometheus.export_addr");
+    match listener {
+        Err(error) if address == Some(METRICS_DEFAULT) => {
+            let reason = format!("{error:#}");
+            tracing::warn!(reason, "metrics have no port");
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+fn metrics_text(node: &Node) -> MetricsText {
+    let metrics = prometheus::Metrics::of(node);
+    Arc::new(move || {
+        let metrics = metrics.clone();
+        Box::pin(async move { metrics.whole_text().await })
+    })
 }
 
 /// The certificate that the Admin API is served with; `None` where it is served over plain HTTP, or not at all.

@@ -4,9 +4,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use lockgate_discovery::Discovery;
+use lockgate_metrics::Collector;
 use lockgate_net::listen::Sockets;
 use lockgate_plugin::Node;
-use lockgate_proxy::{AccessLog, Phase, Workers};
+use lockgate_plugins::prometheus::Metrics;
+use lockgate_proxy::{AccessLog, Phase, Totals, Workers};
 use lockgate_secret::Secrets;
 use lockgate_snapshot::{Compiler, Plugins, Status, Watcher};
 use lockgate_upstream::Registry;
@@ -14,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     apis::{self, Apis, Told},
+    collectors::{Process, Reachable, Stored},
     configuration::Configuration,
     control_plane::ControlPlane,
     debug_file::DebugFile,
@@ -45,6 +48,12 @@ pub(crate) struct Generation {
     references: Secrets,
     discovery: Discovery,
     node: Node,
+    /// What workers have counted, those of generations before included.
+    totals: Totals,
+    /// Asked by the metrics as long as it is here.
+    _collector: Arc<dyn Collector>,
+    /// Whether metrics are shown on a port of their own.
+    has_metrics: bool,
     sockets: Sockets,
     workers: Workers,
     control_plane: ControlPlane,
@@ -68,12 +77,15 @@ impl Generation {
         };
         let mut sockets = before.map_or_else(Sockets::default, |before| before.sockets.next());
         let bound = &configuration.boot.listeners;
+        let plugins = Arc::new(apis::plugins(&configuration));
         let apis = Apis {
+            metrics: apis::metrics_listener(&mut sockets, bound, &plugins)?,
             admin_tls: apis::admin_tls(&configuration)?,
             admin: listeners::bind(&mut sockets, bound.admin, "deployment.admin.admin_listen")?,
             control: listeners::bind(&mut sockets, bound.control, "apisix.control")?,
             status: listeners::bind(&mut sockets, bound.status, "apisix.status")?,
         };
+        let has_metrics = apis.metrics.is_some();
         let proxied = listeners::reachable(&bound.proxy_protocol);
         let debug = DebugFile::open(&configuration);
         let http = listeners::reachable(&bound.http);
@@ -88,7 +100,6 @@ impl Generation {
             Some(before) => before.node.renewed(node),
             None => Node::new(Handle::current(), node),
         };
-        let plugins = Arc::new(apis::plugins(&configuration));
         let compiled = {
             let plugins = plugins.clone();
             Plugins::new(node.clone(), lockgate_plugins::all(), move |name| {
@@ -120,6 +131,28 @@ impl Generation {
 
         let status = watcher.status();
         let mut control_plane = ControlPlane::new();
+        let totals = before.map_or_else(Totals::default, |before| before.totals.clone());
+        workers.count_in(&totals);
+        let metrics = Metrics::of(&node);
+        let collector = Process {
+            families: metrics.families().clone(),
+            totals: totals.clone(),
+            registry: registry.clone(),
+            prefix: wiring::object_prefix(&configuration, &opened),
+            stored: matches!(opened, Opened::Single(_)).then(|| {
+                let reachable = Reachable::new();
+                let asking = reachable
+                    .clone()
+                    .ask(opened.store(), control_plane.stopped());
+                control_plane.serve("whether the store can be reached", asking);
+                Stored {
+                    status: status.clone(),
+                    reachable,
+                }
+            }),
+        };
+        let collector: Arc<dyn Collector> = Arc::new(collector);
+        metrics.registry().register(&collector);
         let told = Told {
             opened: opened.clone(),
             status: status.clone(),
@@ -128,6 +161,7 @@ impl Generation {
             serving: workers.serving(),
             discovery: discovery.clone(),
             plugins,
+            node: node.clone(),
         };
         apis.serve(&configuration, told, &mut control_plane);
         let stopped = control_plane.stopped();
@@ -142,6 +176,9 @@ impl Generation {
             references,
             discovery,
             node,
+            totals,
+            _collector: collector,
+            has_metrics,
             sockets,
             workers,
             control_plane,
@@ -157,6 +194,7 @@ impl Generation {
             admin = listeners::names(bound.admin),
             control = listeners::names(bound.control),
             status = listeners::names(bound.status),
+            metrics = listeners::names(bound.metrics.filter(|_| self.has_metrics)),
             "{event}"
         );
     }

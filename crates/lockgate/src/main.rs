@@ -6,6 +6,7 @@
 mod admin_key;
 mod apis;
 mod cli;
+mod collectors;
 mod commands;
 mod config_file;
 mod configuration;

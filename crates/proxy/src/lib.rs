@@ -42,6 +42,6 @@ pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions, ho
 pub use debug::DebugMode;
 pub use options::Options;
 pub use serving::Serving;
-pub use stats::Counts;
+pub use stats::{Counts, Totals};
 pub use worker::Phase;
 pub use workers::{BoundWorkers, StartError, Workers};

@@ -1,6 +1,9 @@
 //! What a worker counts. Written by one thread without read-modify-write contention, read by any.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Counters of one worker, on cache lines of their own.
 #[derive(Debug, Default)]
@@ -87,6 +90,45 @@ impl std::iter::Sum for Counts {
     }
 }
 
+/// The counts of all workers of the process, those that have ended included. Clones have the same.
+#[derive(Debug, Clone, Default)]
+pub struct Totals(Arc<Mutex<Summed>>);
+
+#[derive(Debug, Default)]
+struct Summed {
+    ended: Counts,
+    running: Vec<Arc<Stats>>,
+}
+
+impl Totals {
+    /// Counts further workers.
+    pub(crate) fn add(&self, workers: &[Arc<Stats>]) {
+        let mut summed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        summed.running.extend(workers.iter().cloned());
+    }
+
+    /// Reads and sums all counters.
+    pub fn read(&self) -> Counts {
+        let mut summed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Summed { ended, running } = &mut *summed;
+        running.retain(|stats| {
+            // Whom nobody else has is written by nobody.
+            let has_ended = Arc::strong_count(stats) == 1;
+            if has_ended {
+                let counts = Counts {
+                    open: 0,
+                    waiting: 0,
+                    ..stats.read()
+                };
+                *ended = [*ended, counts].into_iter().sum();
+            }
+            !has_ended
+        });
+        let running = running.iter().map(|stats| stats.read());
+        running.chain([*ended]).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +151,24 @@ mod tests {
             }
         );
         assert_eq!([counts, counts].into_iter().sum::<Counts>().accepted, 4);
+    }
+
+    #[test]
+    fn totals_keep_what_ended_workers_have_counted() {
+        let totals = Totals::default();
+        let first = vec![Arc::new(Stats::default()), Arc::new(Stats::default())];
+        totals.add(&first);
+        for stats in &first {
+            stats.opened();
+            stats.requested();
+        }
+        let read = || (totals.read().requests, totals.read().open);
+        assert_eq!(read(), (2, 2));
+        drop(first);
+        assert_eq!(read(), (2, 0));
+        let second = vec![Arc::new(Stats::default())];
+        totals.clone().add(&second);
+        second[0].requested();
+        assert_eq!(read(), (3, 0));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     access_log,
     options::Options,
     serving::Serving,
-    stats::{Counts, Stats},
+    stats::{Counts, Stats, Totals},
     worker::{self, Greeting, Phase, Shared, Start},
 };
 
@@ -136,6 +136,11 @@ impl Workers {
     /// Tells every worker what to do.
     pub fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);
+    }
+
+    /// Has totals count these workers as well.
+    pub fn count_in(&self, totals: &Totals) {
+        totals.add(&self.stats);
     }
 
     /// Counters of all workers together.

@@ -44,8 +44,27 @@ pub struct Status {
 #[derive(Debug, Default)]
 struct Taken {
     held: Held,
+    /// Revision of the newest write, by kind of object.
+    written: BTreeMap<Box<str>, u64>,
     /// The store was made anew and has nothing in it: what is in force is of the one before.
     is_orphaned: bool,
+}
+
+impl Taken {
+    fn take(&mut self, changes: &[Change]) {
+        self.held.take(changes);
+        for change in changes {
+            if let Change::Put(entry) = change
+                && let Some((kind, _)) = entry.key.split_once('/')
+            {
+                let newest = match self.written.get_mut(kind) {
+                    Some(newest) => newest,
+                    None => self.written.entry(kind.into()).or_default(),
+                };
+                *newest = entry.mod_revision.max(*newest);
+            }
+        }
+    }
 }
 
 impl Status {
@@ -67,6 +86,11 @@ impl Status {
         if reached.await.is_err() {
             tracing::warn!(revision, "a write is answered before it is in force");
         }
+    }
+
+    /// Revision of the newest write of an object that was taken in, by kind: `routes`, `services`, …
+    pub fn written(&self) -> BTreeMap<Box<str>, u64> {
+        self.lock_taken().written.clone()
     }
 
     #[cfg(test)]
@@ -249,7 +273,7 @@ impl Watcher {
 
     /// Takes changes in and publishes what comes of them; secrets that are new are waited for at most for this time.
     async fn take(&mut self, revision: Revision, changes: &[Change], limit: Duration) {
-        self.status.lock_taken().held.take(changes);
+        self.status.lock_taken().take(changes);
         self.compiler.apply(revision, changes);
         self.publish();
         let secrets = self.compiler.secrets().clone();

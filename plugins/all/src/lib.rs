@@ -1,6 +1,7 @@
 //! All plugins, family by family.
 
 use lockgate_plugin::Descriptor;
+pub use lockgate_plugins_observe::prometheus;
 
 /// Every plugin that is built in, in no order.
 pub fn all() -> impl Iterator<Item = &'static Descriptor> {

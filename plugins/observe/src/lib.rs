@@ -9,6 +9,7 @@ pub mod file_logger;
 mod http;
 pub mod http_logger;
 mod limits;
+pub mod prometheus;
 pub mod public_api;
 
 use lockgate_plugin::Descriptor;
@@ -24,4 +25,5 @@ pub const ALL: &[Descriptor] = &[
     Descriptor::of::<http_logger::HttpLogger>(),
     Descriptor::of::<file_logger::FileLogger>(),
     Descriptor::of::<public_api::PublicApi>(),
+    Descriptor::of::<prometheus::Prometheus>(),
 ];

@@ -37,3 +37,6 @@ pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Memory of a decoder of brotli for what it reads at a time.
 pub(crate) const DECODING_BYTES: usize = 4096;
+
+/// How often series that have expired are looked for where nobody scrapes.
+pub(crate) const EXPIRE_INTERVAL: Duration = Duration::from_mins(1);

@@ -19,6 +19,8 @@ pub struct Listeners {
     pub control: Option<SocketAddr>,
     /// `apisix.status`; `None` where there is no such block.
     pub status: Option<SocketAddr>,
+    /// `plugin_attr.prometheus.export_addr`; `None` where metrics have no port of their own.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// One address of the proxy.
@@ -69,13 +71,9 @@ pub(super) fn of(tree: &Node) -> Result<Listeners, Refusal> {
             Some(taken.own(tree, "control port", "apisix.control", "127.0.0.1", 9090)?);
     }
     if is_on("plugin_attr.prometheus.enable_export_server") {
-        taken.own(
-            tree,
-            "prometheus port",
-            "plugin_attr.prometheus.export_addr",
-            "127.0.0.1",
-            9091,
-        )?;
+        let path = "plugin_attr.prometheus.export_addr";
+        let address = taken.own(tree, "prometheus port", path, "127.0.0.1", 9091)?;
+        listeners.metrics = Some(address);
     }
     let ipv6 = is_on("apisix.enable_ipv6");
     for (address, is_implied) in shared(tree, "node_listen", 9080, ipv6, &taken)? {

@@ -104,6 +104,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "plugins",
             "admin",
             "declare",
+            "metrics",
         ],
     ),
     ("xtask", &[]),

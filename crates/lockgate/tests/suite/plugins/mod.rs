@@ -2,4 +2,5 @@
 
 mod auth;
 mod loggers;
+mod prometheus;
 mod transform;

@@ -1,0 +1,491 @@
+//! The families, who counts in them, and what is shown.
+
+use std::{
+    borrow::Cow,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use lockgate_batch::Processors;
+use lockgate_expr::{Lookup as _, Variable};
+use lockgate_metrics::{
+    Buckets, Collector, Counter, CounterSeries, DeclareError, Gauge, Histogram, HistogramSeries,
+    Key, Recording, Registry, Samples, Workers,
+    apisix::{self, Known},
+};
+use lockgate_plugin::{Exchange, Node};
+use tokio::{sync::Semaphore, task::JoinError};
+
+use super::{
+    attributes::Attributes,
+    dictionaries::DICTIONARIES,
+    labels::{Disabled, mask},
+};
+use crate::{REFERENCE, batching, limits};
+
+/// What is counted and shown, for the process.
+pub struct Metrics {
+    registry: Arc<Registry>,
+    families: Families,
+    workers: Workers<Series>,
+    extra: [Vec<Variable>; 3],
+    /// The texts that may be made at once.
+    scrapes: Semaphore,
+    runtime: tokio::runtime::Handle,
+    /// The registry asks it as long as it is here.
+    _own: Arc<dyn Collector>,
+}
+
+/// Families whose values come from elsewhere, for collectors.
+#[derive(Debug, Clone)]
+pub struct Families {
+    status: Counter,
+    latency: Histogram,
+    bandwidth: Counter,
+    /// Requests of clients so far.
+    pub requests: Gauge,
+    /// Connections of clients.
+    pub connections: Gauge,
+    /// Errors in counting.
+    metric_errors: Counter,
+    /// Whether the store can be reached.
+    pub etcd_reachable: Gauge,
+    /// Revisions of the store.
+    pub etcd_modify_indexes: Gauge,
+    node_info: Gauge,
+    dictionary_bytes: Gauge,
+    dictionary_free_bytes: Gauge,
+    /// Nodes that are checked.
+    pub upstream_status: Gauge,
+    batch_entries: Gauge,
+}
+
+/// The series of a request: its status, latencies (the last of the upstream, where one was asked), bytes received and sent.
+type Series = (
+    CounterSeries,
+    ([HistogramSeries; 2], Option<HistogramSeries>),
+    [CounterSeries; 2],
+);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Metrics")
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The metrics of the process, and what they were made for.
+#[derive(Debug, Default)]
+struct Place(Mutex<Option<(Attributes, usize, Arc<Metrics>)>>);
+
+impl Metrics {
+    /// The metrics of the process; others where `plugin_attr` has changed with a reload.
+    #[expect(clippy::missing_panics_doc, reason = "an invariant of this file")]
+    pub fn of(node: &Node) -> Arc<Self> {
+        let place: Arc<Place> = node.shared(|_| Place::default());
+        let (attributes, workers) = (Attributes::of(node), node.workers());
+        let mut place = place.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = match &*place {
+            Some((same, count, known)) if *same == attributes && *count == workers => {
+                return known.clone();
+            }
+            // What was counted goes on to be shown.
+            Some((same, _, known)) if *same == attributes => known.registry.clone(),
+            _ => Registry::new(&attributes.metric_prefix),
+        };
+        let made = Self::new(node, registry, &attributes).unwrap_or_else(|error| {
+            tracing::error!(%error, "plugin_attr.prometheus cannot be honoured");
+            let plain = attributes.plain();
+            let registry = Registry::new(&plain.metric_prefix);
+            // Invariant: the families of the reference can be declared.
+            Self::new(node, registry, &plain)
+                .expect("invariant: the reference's families are valid")
+        });
+        let made = Arc::new(made);
+        *place = Some((attributes, workers, made.clone()));
+        made
+    }
+
+    fn new(
+        node: &Node,
+        registry: Arc<Registry>,
+        attributes: &Attributes,
+    ) -> Result<Self, DeclareError> {
+        let extra = [
+            &apisix::HTTP_STATUS,
+            &apisix::HTTP_LATENCY,
+            &apisix::BANDWIDTH,
+        ]
+        .map(|family| attributes.extra_labels(family.name));
+        let families = Families::declare(&registry, attributes)?;
+        let own: Arc<dyn Collector> = Arc::new(Own {
+            families: families.clone(),
+            hostname: node.options().hostname.clone(),
+            processors: batching::processors(node),
+        });
+        registry.register(&own);
+        let weak = Arc::downgrade(&registry);
+        // Ends with the registry.
+        node.runtime().spawn(async move {
+            loop {
+                tokio::time::sleep(limits::EXPIRE_INTERVAL).await;
+                let Some(registry) = weak.upgrade() else {
+                    return;
+                };
+                registry.expire(now_ms());
+            }
+        });
+        Ok(Self {
+            workers: Workers::new(&registry, node.workers()),
+            families,
+            registry,
+            extra: extra.map(|labels| labels.into_iter().map(|(_, variable)| variable).collect()),
+            scrapes: Semaphore::new(1),
+            runtime: node.runtime().clone(),
+            _own: own,
+        })
+    }
+
+    /// The families that collectors report to.
+    pub fn families(&self) -> &Families {
+        &self.families
+    }
+
+    /// Where collectors are registered.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// All metrics as text, in pieces. It is made off the caller's thread, and one at a time.
+    pub async fn text(&self) -> Vec<Vec<u8>> {
+        // Never closed.
+        let _permit = self.scrapes.acquire().await;
+        let registry = self.registry.clone();
+        let made = self.runtime.spawn_blocking(move || {
+            let mut scrape = registry.scrape(now_ms());
+            let mut pieces = Vec::new();
+            let mut piece = Vec::new();
+            while scrape.next_chunk(&mut piece) {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            pieces
+        });
+        unwrap_text(made.await)
+    }
+
+    /// The same as one text.
+    pub async fn whole_text(&self) -> Vec<u8> {
+        let _permit = self.scrapes.acquire().await;
+        let registry = self.registry.clone();
+        let made = move || registry.scrape(now_ms()).into_text();
+        unwrap_text(self.runtime.spawn_blocking(made).await)
+    }
+
+    /// Counts a request that has ended; `text` is memory to write into.
+    pub(super) fn count(
+        &self,
+        prefers_name: bool,
+        disabled: Option<&Disabled>,
+        ex: &Exchange<'_>,
+        text: &mut Vec<u8>,
+    ) {
+        let disabled = disabled.copied().unwrap_or_default();
+        let status = append(ex, &Variable::Status, text);
+        let node = append(ex, &Variable::BalancerIp, text);
+        let extra = self.extra.each_ref().map(|variables| {
+            let values = variables.iter().map(|variable| append(ex, variable, text));
+            values.collect::<Vec<_>>()
+        });
+        let text = &*text;
+        let at = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+        let request = Request::of(ex, prefers_name, at(&status), at(&node));
+        let timing = ex.timing();
+        let now_ms = u64::try_from(ex.now().as_millis()).unwrap_or(u64::MAX);
+        self.workers.with(ex.worker(), |recorder, memo| {
+            let mut recording = recorder.at(now_ms);
+            let (status, (latency, upstream), bytes) = memo.get(
+                &mut recording,
+                |key| {
+                    key.number(disabled.version);
+                    request.write_key(timing.upstream.is_some(), key);
+                    for range in extra.iter().flatten() {
+                        key.bytes(at(range));
+                    }
+                },
+                |recording| {
+                    let extra = extra
+                        .each_ref()
+                        .map(|ranges| ranges.iter().map(at).collect::<Vec<_>>());
+                    let has_upstream = timing.upstream.is_some();
+                    self.open(recording, &request, has_upstream, &disabled, &extra)
+                },
+            );
+            let total = milliseconds(timing.total);
+            let upstream_ms = timing.upstream.map_or(0.0, milliseconds);
+            recording.add(status, 1);
+            let [by_request, by_gateway] = latency;
+            recording.observe(by_request, total);
+            recording.observe(by_gateway, (total - upstream_ms).max(0.0));
+            if let Some(upstream) = upstream {
+                recording.observe(upstream, upstream_ms);
+            }
+            let [ingress, egress] = bytes;
+            recording.add(ingress, timing.received);
+            recording.add(egress, timing.sent);
+        });
+    }
+
+    #[cold]
+    fn open(
+        &self,
+        recording: &mut Recording<'_>,
+        of: &Request<'_>,
+        has_upstream: bool,
+        disabled: &Disabled,
+        extra: &[Vec<&[u8]>; 3],
+    ) -> Series {
+        let [status_extra, latency_extra, bandwidth_extra] = extra;
+        let mut labels = vec![
+            of.status,
+            of.route,
+            of.matched_uri,
+            of.matched_host,
+            of.service,
+            of.consumer,
+            of.node,
+            &of.kind,
+            &of.asked_model,
+            &of.model,
+            of.source.as_bytes(),
+        ];
+        mask(&mut labels, disabled.status);
+        labels.extend(status_extra);
+        let status = recording.counter(&self.families.status, &labels);
+        let by_type = |name: &'static str, disabled: u32, extra: &[_]| {
+            let mut labels = vec![
+                name.as_bytes(),
+                of.route,
+                of.service,
+                of.consumer,
+                of.node,
+                &*of.kind,
+                &*of.asked_model,
+                &*of.model,
+            ];
+            mask(&mut labels, disabled);
+            labels.extend(extra);
+            labels
+        };
+        let mut latency = |name| {
+            let labels = by_type(name, disabled.latency, latency_extra);
+            recording.histogram(&self.families.latency, &labels)
+        };
+        let latencies = (
+            [latency("request"), latency("apisix")],
+            has_upstream.then(|| latency("upstream")),
+        );
+        let bytes = ["ingress", "egress"].map(|name| {
+            let labels = by_type(name, disabled.bandwidth, bandwidth_extra);
+            recording.counter(&self.families.bandwidth, &labels)
+        });
+        (status, latencies, bytes)
+    }
+}
+
+fn unwrap_text<T: Default>(made: Result<T, JoinError>) -> T {
+    made.unwrap_or_else(|error| {
+        tracing::error!(%error, "metrics cannot be shown");
+        T::default()
+    })
+}
+
+/// What a request is counted under.
+struct Request<'a> {
+    status: &'a [u8],
+    route: &'a [u8],
+    matched_uri: &'a [u8],
+    matched_host: &'a [u8],
+    service: &'a [u8],
+    consumer: &'a [u8],
+    node: &'a [u8],
+    kind: Cow<'a, [u8]>,
+    asked_model: Cow<'a, [u8]>,
+    model: Cow<'a, [u8]>,
+    source: &'static str,
+}
+
+impl<'a> Request<'a> {
+    fn of(ex: &'a Exchange<'_>, prefers_name: bool, status: &'a [u8], node: &'a [u8]) -> Self {
+        let route = ex.route();
+        let of_route = |text: Option<&'a str>| text.unwrap_or_default().as_bytes();
+        let (id, service) = match &route {
+            None => (None, None),
+            Some(route) if prefers_name => (
+                route.name.or(Some(route.id)),
+                route
+                    .service_id
+                    .and(route.service_name.or(route.service_id)),
+            ),
+            Some(route) => (Some(route.id), route.service_id),
+        };
+        // Other than this only where a plugin has said so.
+        let mut kind = Cow::Borrowed(&b"traditional_http"[..]);
+        let (mut asked_model, mut model) = (Cow::default(), Cow::default());
+        if !ex.state().variables.is_empty() {
+            kind = ex.lookup(&Variable::RequestType).unwrap_or(kind);
+            asked_model = label_of_model(ex.lookup(&Variable::RequestLlmModel));
+            model = label_of_model(ex.lookup(&Variable::LlmModel));
+        }
+        Self {
+            status,
+            route: of_route(id),
+            matched_uri: of_route(route.as_ref().map(|route| route.matched_uri)),
+            matched_host: of_route(route.as_ref().and_then(|route| route.matched_host)),
+            service: of_route(service),
+            consumer: ex
+                .consumer()
+                .map_or(b"", |consumer| consumer.name.as_bytes()),
+            node,
+            kind,
+            asked_model,
+            model,
+            source: source(ex),
+        }
+    }
+
+    fn write_key(&self, has_upstream: bool, key: &mut Key) {
+        let source = self.source.as_bytes().first().copied().unwrap_or_default();
+        key.number(u64::from(source) << 1 | u64::from(has_upstream));
+        for part in [
+            self.status,
+            self.route,
+            self.matched_uri,
+            self.matched_host,
+            self.service,
+            self.consumer,
+            self.node,
+            &self.kind,
+            &self.asked_model,
+            &self.model,
+        ] {
+            key.bytes(part);
+        }
+    }
+}
+
+/// Who made the response: the upstream, the gateway in place of an upstream that gave none, or the gateway
+/// (`get_response_source` in `apisix/core/response.lua`).
+fn source(ex: &Exchange<'_>) -> &'static str {
+    if ex.is_upstreams() {
+        "upstream"
+    } else if ex.timing().upstream.is_some() {
+        "nginx"
+    } else {
+        "apisix"
+    }
+}
+
+fn label_of_model(model: Option<Cow<'_, [u8]>>) -> Cow<'_, [u8]> {
+    match model {
+        None => Cow::default(),
+        Some(Cow::Borrowed(model)) => {
+            Cow::Borrowed(model.get(..apisix::MODEL_LABEL_BYTES).unwrap_or(model))
+        }
+        Some(Cow::Owned(mut model)) => {
+            model.truncate(apisix::MODEL_LABEL_BYTES);
+            Cow::Owned(model)
+        }
+    }
+}
+
+/// Appends the text of a variable; where it lies.
+fn append(ex: &Exchange<'_>, variable: &Variable, text: &mut Vec<u8>) -> Range<usize> {
+    let begin = text.len();
+    if !ex.append(variable, text)
+        && let Some(value) = ex.value(variable)
+    {
+        value.write_text(text);
+    }
+    begin..text.len()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The clock that workers count by.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+impl Families {
+    fn declare(registry: &Registry, attributes: &Attributes) -> Result<Self, DeclareError> {
+        let declaration = |family: &Known| {
+            let extra = attributes.extra_labels(family.name);
+            family
+                .declaration()
+                .extra_labels(extra.into_iter().map(|(name, _)| name))
+                .expire(attributes.expire(family.name))
+        };
+        let counter = |family: &Known| registry.counter(&declaration(family));
+        let gauge = |family: &Known| registry.gauge(&family.declaration());
+        let buckets = match &attributes.default_buckets {
+            Some(bounds) => Buckets::new(bounds.iter().copied()),
+            None => apisix::HTTP_LATENCY.default_buckets(),
+        };
+        Ok(Self {
+            status: counter(&apisix::HTTP_STATUS)?,
+            latency: registry.histogram(&declaration(&apisix::HTTP_LATENCY), &buckets)?,
+            bandwidth: counter(&apisix::BANDWIDTH)?,
+            requests: gauge(&apisix::HTTP_REQUESTS_TOTAL)?,
+            connections: gauge(&apisix::NGINX_HTTP_CURRENT_CONNECTIONS)?,
+            metric_errors: counter(&apisix::NGINX_METRIC_ERRORS_TOTAL)?,
+            etcd_reachable: gauge(&apisix::ETCD_REACHABLE)?,
+            etcd_modify_indexes: gauge(&apisix::ETCD_MODIFY_INDEXES)?,
+            node_info: gauge(&apisix::NODE_INFO)?,
+            dictionary_bytes: gauge(&apisix::SHARED_DICT_CAPACITY_BYTES)?,
+            dictionary_free_bytes: gauge(&apisix::SHARED_DICT_FREE_SPACE_BYTES)?,
+            upstream_status: gauge(&apisix::UPSTREAM_STATUS)?,
+            batch_entries: gauge(&apisix::BATCH_PROCESS_ENTRIES)?,
+        })
+    }
+}
+
+/// What this crate knows by itself.
+struct Own {
+    families: Families,
+    hostname: Arc<str>,
+    processors: Arc<Processors>,
+}
+
+impl Collector for Own {
+    fn collect(&self, samples: &mut Samples) {
+        let Families {
+            node_info,
+            metric_errors,
+            dictionary_bytes,
+            dictionary_free_bytes,
+            batch_entries,
+            ..
+        } = &self.families;
+        samples.gauge(node_info, &[&*self.hostname, REFERENCE], 1.0);
+        samples.counter::<&str>(metric_errors, &[], 0);
+        for (name, bytes) in DICTIONARIES {
+            for family in [dictionary_bytes, dictionary_free_bytes] {
+                samples.gauge(family, &[name], f64::from(*bytes));
+            }
+        }
+        for report in self.processors.reports() {
+            let labels = [&*report.name, &*report.route_id, &*report.server_addr];
+            // As the reference: only where it is known where the entries come from.
+            if !report.route_id.is_empty() && !report.server_addr.is_empty() {
+                samples.gauge(batch_entries, &labels, report.waiting as f64);
+            }
+        }
+    }
+}
