@@ -73,7 +73,7 @@ impl Chain {
             .iter()
             .filter_map(|(_, slot)| match slot {
                 Slot::On(instance) => Some(instance.clone()),
-                Slot::Off => None,
+                Slot::Off(_) => None,
             })
             .collect();
         if plugins.is_empty() {
@@ -91,6 +91,16 @@ impl Chain {
             header_filter: steps(&plugins, |of| of.hooks.header_filter.clone()),
             log: steps(&plugins, |of| of.hooks.log.clone()),
             plugins: plugins.into(),
+        })
+    }
+
+    /// The plugins, in the order in which they run, and the phases that each runs in.
+    pub fn plugins(&self) -> impl Iterator<Item = (&Arc<Instance>, Vec<&'static str>)> {
+        self.plugins.iter().map(|one| {
+            let rewrites = self.rewrite.iter().any(|step| Arc::ptr_eq(&step.of, one));
+            let phases = one.hooks.phases();
+            let phases = phases.filter(|phase| *phase != Phase::Rewrite.name() || rewrites);
+            (one, phases.collect())
         })
     }
 

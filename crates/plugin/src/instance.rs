@@ -12,6 +12,8 @@ use crate::{About, Compile, ConfigError, Descriptor, Exchange, Hooks, node::Part
 pub struct Instance {
     /// The plugin.
     pub about: &'static About,
+    /// Key of the object that configures it, such as `routes/1`.
+    pub from: Arc<str>,
     pub(crate) hooks: Hooks,
     pub(crate) priority: i64,
     filter: Option<Expr>,
@@ -24,8 +26,8 @@ pub struct Instance {
 pub enum Slot {
     /// It runs.
     On(Arc<Instance>),
-    /// It does not (`_meta.disable`), also where an object of less weight says so.
-    Off,
+    /// It does not (`_meta.disable`), also where an object of less weight says so. The key is that of the object that switches it off.
+    Off(Arc<str>),
 }
 
 impl Slot {
@@ -41,7 +43,7 @@ impl Slot {
         let meta = config.get("_meta").and_then(Value::as_object);
         let member = |name: &str| meta.and_then(|meta| meta.get(name));
         if member("disable") == Some(&Value::Bool(true)) {
-            return Ok(Self::Off);
+            return Ok(Self::Off(cx.parent.key.clone()));
         }
         if member("pre_function").is_some() {
             return Err(ConfigError::new(
@@ -63,6 +65,7 @@ impl Slot {
         let filled = cx.node.fill(plugin.about, Part::Plugin, config)?;
         Ok(Self::On(Arc::new(Instance {
             about: plugin.about,
+            from: cx.parent.key.clone(),
             hooks: plugin.compile(
                 &filled,
                 &Compile {
@@ -80,6 +83,16 @@ impl Slot {
 }
 
 impl Instance {
+    /// Its place among others: its own `_meta.priority`, else that of the plugin.
+    pub fn priority(&self) -> i64 {
+        self.priority
+    }
+
+    /// On which requests it runs (`_meta.filter`); `None` for all.
+    pub fn filter(&self) -> Option<&Expr> {
+        self.filter.as_ref()
+    }
+
     /// Whether it runs on this request (`_meta.filter`). Asked once per request, whatever changes meanwhile.
     #[inline]
     pub(crate) fn applies(&self, ex: &mut Exchange<'_>) -> bool {

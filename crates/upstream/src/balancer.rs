@@ -32,6 +32,16 @@ impl Balancer {
             Some(_) => None,
         }
     }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "roundrobin",
+            Self::Chash => "chash",
+            Self::Ewma => "ewma",
+            Self::LeastConn => "least_conn",
+        }
+    }
 }
 
 /// Nodes of equal priority.

@@ -17,7 +17,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    Beyond, Gate, HashKey, Named, Origin, Registry, Retry, Source, Sticky, Timeouts, Upstream,
+    About, Beyond, Gate, HashKey, Named, Origin, Registry, Retry, Source, Sticky, Timeouts,
+    Upstream,
     balancer::{Balancer, Plan},
     health::{Checking, Settings},
     node::{Common, hash_of},
@@ -179,6 +180,15 @@ impl Upstream {
             (Origin::Written(nodes), None) => nodes.as_slice().into(),
             (Origin::Registry(..), None) => [].into(),
         };
+        let about = About {
+            key: key.clone(),
+            scheme: stored.scheme,
+            kind: balancer.name(),
+            service: match &origin {
+                Origin::Written(_) => None,
+                Origin::Registry(kind, service) => Some((kind.clone(), service.name.clone())),
+            },
+        };
         let known: Vec<_> = nodes
             .iter()
             .flat_map(|node| common.local_nodes(node, &with.resolver, with.all_addresses))
@@ -229,6 +239,7 @@ impl Upstream {
             .as_ref()
             .map_or_else(default_timeouts, Timeouts::from);
         let upstream = Arc::new(Self {
+            about: Box::new(about),
             pass_host: stored.pass_host,
             is_tls,
             host: stored.upstream_host.as_deref().unwrap_or_default().into(),

@@ -70,6 +70,7 @@ impl From<&resource::Timeout> for Timeouts {
 /// A compiled upstream.
 #[derive(Debug)]
 pub struct Upstream {
+    about: Box<About>,
     pass_host: PassHost,
     is_tls: bool,
     host: Box<str>,
@@ -83,6 +84,19 @@ pub struct Upstream {
     /// What goes beyond the reference; `None` for nearly every upstream.
     beyond: Option<Box<Beyond>>,
     source: Source,
+}
+
+/// What an upstream is, for people.
+#[derive(Debug)]
+pub struct About {
+    /// Key of the object that it stands in, such as `upstreams/1`.
+    pub key: Arc<str>,
+    /// What is spoken to the nodes.
+    pub scheme: resource::Scheme,
+    /// The balancer.
+    pub kind: &'static str,
+    /// Kind of registry and name of the service, where a registry names the nodes.
+    pub service: Option<(String, String)>,
 }
 
 /// What goes beyond the reference on the path of a request.
@@ -122,6 +136,11 @@ enum Origin {
 }
 
 impl Upstream {
+    /// What it is.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
     /// The nodes there are; hold on to them for a whole request.
     #[inline]
     pub fn nodes(&self) -> Nodes<'_> {

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use lockgate_model::resource::{self, Scheme};
+use lockgate_model::{
+    health::CheckedNode,
+    resource::{self, Scheme},
+};
 use lockgate_net::dns::Resolver;
 
 use crate::{
@@ -40,6 +43,16 @@ pub struct Node {
 }
 
 impl Node {
+    /// Share of the traffic, among nodes of the same priority.
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// Nodes of a higher priority are used first.
+    pub fn priority(&self) -> i64 {
+        self.priority
+    }
+
     /// Its host as the upstream has it: the name before it was looked up, or the address.
     pub fn host(&self) -> &str {
         let address = || {
@@ -224,6 +237,11 @@ impl NodeSet {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.weighted == 0
+    }
+
+    /// What health checks have found out about the node at a place of [`Self::iter`]; `None` where there are no checks.
+    pub fn checked(&self, place: usize) -> Option<CheckedNode> {
+        self.health.as_ref()?.checked(place)
     }
 
     /// The nodes, higher priorities first; those that get no traffic last.

@@ -134,6 +134,20 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// The name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Udp => "udp",
+            Self::Kafka => "kafka",
+        }
+    }
+
     /// The port a node without one has: 443 where TLS is spoken, else 80 (`apisix/utils/upstream.lua`).
     pub fn default_port(self) -> u16 {
         if self.is_tls() { 443 } else { 80 }

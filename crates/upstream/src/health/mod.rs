@@ -433,6 +433,11 @@ impl SetHealth {
         arc_swap::Guard::from_inner(Some(view))
     }
 
+    /// What was found out about the node at a place.
+    pub(crate) fn checked(&self, place: usize) -> Option<CheckedNode> {
+        self.targets.get(place).map(|target| shown(target))
+    }
+
     /// Whether the node at a place is healthy.
     pub(crate) fn is_good(&self, place: u32) -> bool {
         self.targets
