@@ -17,12 +17,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use crate::{
-    Plugins, Problem, Route, ServiceFacts, Snapshot, Target,
+    Off, Plugins, Problem, Route, ServiceFacts, Snapshot, Target,
     client_cert::{self, Ssl},
     consumers::{self, StoredConsumers},
     inactive,
     links::Links,
     needs::{Needing, Needs},
+    off,
     plugins::{GlobalRules, Inline},
     problems::{ProblemChange, Problems},
     secrets,
@@ -48,6 +49,8 @@ pub struct Settings {
 pub struct Compiler {
     pub(crate) settings: Settings,
     table: Table<Arc<Route>>,
+    /// Routes that are switched off.
+    off: Table<Arc<Off>>,
     routes: HashMap<Arc<str>, StoredRoute>,
     services: HashMap<Arc<str>, Service>,
     pub(crate) upstreams: HashMap<Arc<str>, Arc<Upstream>>,
@@ -118,6 +121,7 @@ impl Compiler {
         settings.plugins.serve();
         Self {
             table: Table::new(settings.router),
+            off: Table::new(settings.router),
             settings,
             routes: HashMap::new(),
             services: HashMap::new(),
@@ -154,6 +158,7 @@ impl Compiler {
         Snapshot {
             revision: self.revision,
             routes: self.table.routes(),
+            off: self.off.routes(),
             global: self.global_rules.chain(),
             is_waiting: self.global_rules.is_waiting(),
             groups: self.groups.clone(),
@@ -336,6 +341,7 @@ impl Compiler {
                     self.unlink(id, &stored.uses);
                 }
                 self.table.remove(id);
+                self.off.remove(id);
                 dirty.routes.remove(id);
             }
             Some(("services", id)) => {
@@ -528,35 +534,30 @@ impl Compiler {
         route: &resource::Route,
         stored: &StoredRoute,
     ) -> Result<(), Problem> {
-        if route.status == Some(0) {
+        if let Some(why) = off::why(route) {
             self.table.remove(id);
-            return Ok(());
+            let name = route.name.as_deref().map(Arc::from);
+            self.off.remove(id);
+            // Without conditions it cannot be told which requests it would take.
+            if let Ok(spec) = self.conditions(id, route, stored) {
+                let _left_out = self
+                    .off
+                    .insert(spec.with_value(Arc::new(Off { name, why })));
+            }
+            return match why {
+                off::STATUS => Ok(()),
+                // Serving more requests than the author meant, or without the script, is worse than serving none.
+                _ => Err(Problem::Malformed(why.into())),
+            };
         }
-        if route.filter_func.is_some() || route.script.is_some() {
-            // Serving more requests than the author meant, or without the script, is worse than serving none.
-            self.table.remove(id);
-            return Err(Problem::Malformed(
-                "filter_func and script need Lua, which is not built in; the route is off".into(),
-            ));
-        }
+        self.off.remove(id);
         let malformed = |error: &dyn std::error::Error| Problem::Malformed(error.to_string());
-        let vars = match &route.vars {
-            Some(vars) => Some(Arc::new(
-                Expr::compile(vars).map_err(|error| malformed(&error))?,
-            )),
-            None => None,
-        };
+        let spec = self.conditions(id, route, stored)?;
         let service = stored
             .uses
             .service
             .as_ref()
             .map(|service| self.services.get(service));
-        let mut hosts: Vec<String> = route.all_hosts().map(str::to_owned).collect();
-        if hosts.is_empty()
-            && let Some(Some(service)) = service
-        {
-            hosts.clone_from(&service.hosts);
-        }
         let plugins = self.plugins_of(stored, service.flatten());
         let compiled = Route {
             id: id.clone(),
@@ -572,7 +573,31 @@ impl Compiler {
             chain: Chain::of(&plugins).map(Box::new),
             plugins,
         };
-        let spec = RouteSpec {
+        let inserted = self.table.insert(spec.with_value(Arc::new(compiled)));
+        inserted.map_err(|error| malformed(&error))
+    }
+
+    /// Which requests a route takes.
+    fn conditions(
+        &self,
+        id: &Arc<str>,
+        route: &resource::Route,
+        stored: &StoredRoute,
+    ) -> Result<RouteSpec<()>, Problem> {
+        let vars = match &route.vars {
+            Some(vars) => Some(Arc::new(
+                Expr::compile(vars).map_err(|error| Problem::Malformed(error.to_string()))?,
+            )),
+            None => None,
+        };
+        let mut hosts: Vec<String> = route.all_hosts().map(str::to_owned).collect();
+        if hosts.is_empty()
+            && let Some(service) = &stored.uses.service
+            && let Some(service) = self.services.get(service)
+        {
+            hosts.clone_from(&service.hosts);
+        }
+        Ok(RouteSpec {
             id: id.to_string(),
             hosts,
             paths: route.paths().map(str::to_owned).collect(),
@@ -583,9 +608,8 @@ impl Compiler {
             vars,
             priority: route.priority.unwrap_or(0),
             created: stored.created,
-            value: Arc::new(compiled),
-        };
-        self.table.insert(spec).map_err(|error| malformed(&error))
+            value: (),
+        })
     }
 
     /// The plugins of a route: its own count most, those of its service least.

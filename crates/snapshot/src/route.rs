@@ -13,12 +13,23 @@ pub struct Snapshot {
     pub revision: u64,
     /// Which route a request takes.
     pub routes: Routes<Arc<Route>>,
+    /// Routes that are stored and switched off, for who asks why they take nothing.
+    pub off: Routes<Arc<Off>>,
     /// The plugins of the global rules, which run on every request.
     pub global: Option<Arc<Chain>>,
     /// A global rule waits for a secret that it refers to: no request is to be served without it.
     pub is_waiting: bool,
     /// The plugins of consumer groups, by id.
     pub groups: Arc<HashMap<Arc<str>, Arc<PluginSet>>>,
+}
+
+/// A route that takes no requests.
+#[derive(Debug)]
+pub struct Off {
+    /// `route_name`
+    pub name: Option<Arc<str>>,
+    /// Why it takes none.
+    pub why: &'static str,
 }
 
 /// A compiled route.
