@@ -15,6 +15,7 @@ mod finish;
 mod forward;
 mod forwarded;
 mod head;
+mod imagined;
 mod io;
 mod limits;
 mod normalize;
@@ -40,6 +41,7 @@ mod workers;
 
 pub use access_log::{AccessLog, DEFAULT_FORMAT, Escape, LogError, LogOptions, hostname};
 pub use debug::DebugMode;
+pub use imagined::{Imagined, Question, dead_end};
 pub use options::Options;
 pub use serving::Serving;
 pub use stats::{Counts, Totals};

@@ -10,6 +10,7 @@ use std::{
 };
 
 use lockgate_http::head::HeadError;
+use lockgate_snapshot::Target;
 use lockgate_upstream::Full;
 
 use crate::{exchange::Exchange, forward::Failure, io::IoFailure};
@@ -107,6 +108,19 @@ impl Reason {
             Some(attempt) => Self::Node(attempt.address, trouble),
             None => Self::Internal,
         }
+    }
+
+    /// How requests are answered whose route does not lead to an upstream; `None` for one that does.
+    pub(crate) fn of_target(target: &Target) -> Option<(u16, Self)> {
+        Some(match target {
+            Target::Upstream(_) => return None,
+            Target::NoUpstream => (502, Self::NoSuchUpstream),
+            Target::NoCertificate => (502, Self::NoCertificate),
+            Target::Unusable => (503, Self::UnusableUpstream),
+            Target::NoService => (404, Self::NoService),
+            Target::NoPluginConfig => (503, Self::NoPluginConfig),
+            Target::Missing => (503, Self::NoUpstream),
+        })
     }
 
     /// Whether the client is to blame: an operator need not look.

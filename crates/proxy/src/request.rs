@@ -210,15 +210,11 @@ async fn refuse(scene: &Scene<'_>, exchange: &mut Exchange) -> Option<After> {
         let reason = Reason::BodyTooLarge;
         return Some(reply::page(scene, exchange, 413, reason, After::Linger).await);
     }
-    let (status, reason) = match &matched.value().target {
-        Target::NoService => (404, Reason::NoService),
-        Target::NoPluginConfig => (503, Reason::NoPluginConfig),
-        Target::Upstream(_)
-        | Target::NoUpstream
-        | Target::NoCertificate
-        | Target::Unusable
-        | Target::Missing => return None,
-    };
+    let target = &matched.value().target;
+    if !matches!(target, Target::NoService | Target::NoPluginConfig) {
+        return None;
+    }
+    let (status, reason) = Reason::of_target(target)?;
     Some(dead_end(scene, exchange, matched, status, reason).await)
 }
 
@@ -237,10 +233,7 @@ async fn serve(scene: &Scene<'_>, exchange: &mut Exchange) -> After {
         Target::Upstream(upstream) => {
             return forward::forward(scene, exchange, matched, upstream).await;
         }
-        Target::NoUpstream => (502, Reason::NoSuchUpstream),
-        Target::NoCertificate => (502, Reason::NoCertificate),
-        Target::Unusable => (503, Reason::UnusableUpstream),
-        Target::NoService | Target::NoPluginConfig | Target::Missing => (503, Reason::NoUpstream),
+        target => Reason::of_target(target).unwrap_or((503, Reason::NoUpstream)),
     };
     dead_end(scene, exchange, matched, status, reason).await
 }

@@ -9,11 +9,10 @@
 
 mod body;
 mod plain;
-mod text;
+pub(crate) mod text;
 
 use std::{borrow::Cow, cell::Cell, net::IpAddr};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lockgate_expr::{Lookup, Value as Kinded, Variable};
 use lockgate_http::{
     field::Known,
@@ -180,30 +179,13 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// A cookie: to nginx the first of this name in any case, else the last of exactly this name.
+    /// A cookie: in nginx's log the first of this name in any case.
     fn cookie(&self, name: &str) -> Value<'a> {
-        let mut values = self
-            .exchange
-            .request
-            .headers
-            .get_all(b"cookie")
-            .flat_map(|list| list.split(|byte| *byte == b';'))
-            .map(<[u8]>::trim_ascii_start)
-            .filter_map(|pair| {
-                let (key, value) = pair.split_at_checked(name.len())?;
-                let is_it = if self.view == View::Log {
-                    key.eq_ignore_ascii_case(name.as_bytes())
-                } else {
-                    key == name.as_bytes()
-                };
-                is_it.then(|| value.strip_prefix(b"="))?
-            });
-        let value = if self.view == View::Log {
-            values.next()
-        } else {
-            values.last()
-        };
-        value.map(Cow::Borrowed)
+        let headers = &self.exchange.request.headers;
+        if self.view == View::Log {
+            return text::raw_cookie(headers, name);
+        }
+        text::cookie(headers, name)
     }
 
     /// An argument: to nginx the first of this name in any case, as it came; else the first of this name, both decoded. One
@@ -214,17 +196,6 @@ impl<'a> Facts<'a> {
             return text::raw_argument(query, name).map(Kinded::Text);
         }
         text::argument(query, name)
-    }
-
-    fn basic_user(&self) -> Value<'a> {
-        let credentials = self.exchange.request.headers.get(b"authorization")?;
-        let (scheme, encoded) = credentials.split_at_checked(6)?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") {
-            return None;
-        }
-        let decoded = BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?;
-        let user = decoded.split(|byte| *byte == b':').next()?;
-        Some(Cow::Owned(user.to_vec()))
     }
 
     /// A field of the request, those of forwarding as they are sent on.
@@ -362,7 +333,7 @@ impl<'a> Facts<'a> {
                     None => number(u64::from(client.local.port())),
                 }
             }
-            Variable::RemoteUser => self.basic_user(),
+            Variable::RemoteUser => text::basic_user(&request.headers),
             Variable::Request | Variable::RequestLine => bytes(request.line()),
             Variable::RequestMethod => filled(exchange.method()),
             Variable::RequestBody => self.request_body(),
