@@ -77,7 +77,6 @@ pub(crate) fn node(configuration: &Configuration) -> NodeOptions {
         attributes: configuration.boot.config.plugin_attr.clone(),
         https_ports: configuration.boot.listeners.https_ports.as_slice().into(),
         resolver: Resolver::new(dns(configuration)),
-        trusted: configuration.trusted(),
         id: instance::id(configuration).into(),
         hostname: lockgate_proxy::hostname().into(),
         trusted: configuration.trusted(),

@@ -41,9 +41,6 @@ pub struct NodeOptions {
     pub id: Arc<str>,
     /// The name of this machine.
     pub hostname: Arc<str>,
-    /// File of the certificate authorities that others are checked against (`apisix.ssl.ssl_trusted_certificate`); `None` for the
-    /// system's.
-    pub trusted: Option<PathBuf>,
 }
 
 /// What a schema of a plugin is for.

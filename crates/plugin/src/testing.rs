@@ -157,7 +157,6 @@ fn options() -> NodeOptions {
         attributes: Map::new(),
         https_ports: [].into(),
         resolver: Resolver::new(DnsOptions::default()),
-        trusted: None,
         id: "node".into(),
         hostname: "host".into(),
         trusted: None,
