@@ -92,7 +92,7 @@ fn why(why: &Why<'_>) -> String {
         Why::RemoteAddr(addresses) => format!("address {}", addresses.join(" ")),
         Why::Vars(blamed) => blamed
             .first()
-            .map_or_else(String::new, |first| first.rule.to_string()),
+            .map_or_else(String::new, |first| first.rule.clone()),
         Why::Later(later) => match later {
             Later::Priority { own, of_found } => format!("{own} < {of_found}"),
             other => format!("later by {other:?}"),

@@ -85,7 +85,8 @@ fn finds_tokens_where_they_may_be() {
     let good = good();
     let default = json!({});
     let elsewhere = json!({"header": "jwt-header", "query": "jwt-query", "cookie": "jwt-cookie"});
-    for (config, request, expected) in [
+    // On the heap: requests are large.
+    let cases = vec![
         (&default, Request::get("/"), MISSING),
         (&default, bearing(&good), "jack"),
         (&default, bearing(&format!("Bearer {good}")), "jack"),
@@ -139,7 +140,8 @@ fn finds_tokens_where_they_may_be() {
             Request::get("/").header("Cookie", &format!("jwt-cookie={good}")),
             "jack",
         ),
-    ] {
+    ];
+    for (config, request, expected) in cases {
         check(config, request, expected);
     }
 }

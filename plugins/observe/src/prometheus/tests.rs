@@ -27,7 +27,7 @@ fn answered() -> Request {
         .header("X-Tenant", "a");
     request.timing = Timing {
         total: Duration::from_micros(3500),
-        upstream: Some(Duration::from_micros(3000)),
+        upstream: Some(Duration::from_millis(3)),
         received: 83,
         sent: 396,
         body_sent: 10,
