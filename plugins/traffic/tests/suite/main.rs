@@ -1,5 +1,6 @@
 //! The family over real sockets: exact counts, other upstreams, real Redis servers.
 
+mod allocations;
 mod counting;
 mod redis;
 mod splitting;
