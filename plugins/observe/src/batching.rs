@@ -33,13 +33,16 @@ pub(crate) fn push(
     let max = entries.metadata(|metadata| metadata.and_then(|it| it.max_pending_entries));
     let max = max.unwrap_or_else(|| Bounds::default().entries);
     processor.bound(Bounds::by_worker(max, workers));
-    processor.place(|| place(ex));
+    // Entries that no route was taken for say nothing about where those of the processor come from.
+    if let Some(route) = ex.route() {
+        processor.place(|| place(route.id, ex));
+    }
     let bytes = entry.len();
     // What does not fit is counted and logged there.
     let _is_queued = processor.push(entry, bytes);
 }
 
-fn place(ex: &Exchange<'_>) -> Place {
+fn place(route_id: &str, ex: &Exchange<'_>) -> Place {
     let mut address = Vec::new();
     if !ex.append(&Variable::ServerAddr, &mut address)
         && let Some(value) = ex.lookup(&Variable::ServerAddr)
@@ -47,7 +50,7 @@ fn place(ex: &Exchange<'_>) -> Place {
         address.extend_from_slice(&value);
     }
     Place {
-        route_id: ex.route().map_or("", |route| route.id).into(),
+        route_id: route_id.into(),
         server_addr: String::from_utf8_lossy(&address).into(),
     }
 }
