@@ -204,7 +204,7 @@ pub(crate) async fn forward(
                 .node_host
                 .extend_from_slice(node.host_header.as_bytes());
         }
-        if worker.logs_node_name() {
+        if worker.logs_node_name() || scene.logs() {
             exchange.node_name.clear();
             exchange.node_name.extend_from_slice(node.host().as_bytes());
         }
