@@ -44,6 +44,14 @@ impl Args {
         self.all(name).next()
     }
 
+    /// Every argument, as written; one without `=` has an empty text.
+    pub(crate) fn texts(&self) -> Vec<(&str, &str)> {
+        let texts = self.0.iter();
+        texts
+            .map(|(name, text)| (name.as_str(), text.as_deref().unwrap_or_default()))
+            .collect()
+    }
+
     /// The text of the only argument of this name.
     pub(crate) fn only(&self, name: &str) -> Option<&str> {
         let mut found = self.all(name);
@@ -108,6 +116,10 @@ mod tests {
         let last: Vec<_> = args.last_of_each().collect();
         assert_eq!(last[1], ("a", Arg::Text("2")));
         assert_eq!(last.len(), 5);
+        assert_eq!(
+            Args::parse("a=%2B&b&a=+").texts(),
+            [("a", "+"), ("b", ""), ("a", " ")]
+        );
         assert_eq!(Args::parse(""), Args::default());
     }
 }

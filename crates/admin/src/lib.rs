@@ -41,8 +41,8 @@ pub use control::Control;
 pub use environment::{CacheZone, Environment};
 pub use metrics::{MetricsApi, MetricsText};
 pub use options::{
-    AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, HealthReport, Problem,
-    ProblemReport, Readiness, Role,
+    AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, ExplainReport,
+    HealthReport, Problem, ProblemReport, Readiness, Role,
 };
 pub use plugins::{ListSource, PluginLists, Plugins};
 pub use real_ip::RealIp;

@@ -61,3 +61,6 @@ pub(crate) const LIMIT_GROUPS: usize = 8;
 
 /// Largest file of the dashboard that is served; it is held in memory while it is sent. Bundles of such pages have a few megabytes.
 pub(crate) const UI_FILE_BYTES: u64 = 32 << 20;
+
+/// Columns of a line that a value may fill where answers are written for people: a terminal, or half a screen.
+pub(crate) const COLUMNS: usize = 120;

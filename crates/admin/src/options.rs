@@ -92,6 +92,10 @@ pub enum Discovered {
 /// What stands below `/v1/discovery/{kind}/`; `None` for what is not there.
 pub type DiscoveryReport = Arc<dyn Fn(&str, &str) -> Option<Discovered> + Send + Sync>;
 
+/// What would become of the request that these arguments describe; the error is a sentence for who asks.
+pub type ExplainReport =
+    Arc<dyn Fn(&[(&str, &str)]) -> Result<serde_json::Value, String> + Send + Sync>;
+
 /// Settings of the control API.
 #[derive(Clone)]
 pub struct ControlOptions {
@@ -111,6 +115,8 @@ pub struct ControlOptions {
     pub plugins: Arc<Plugins>,
     /// What registries have.
     pub discovery: DiscoveryReport,
+    /// What would become of a request.
+    pub explain: ExplainReport,
 }
 
 /// Tells whether this process is ready for traffic; the error is the sentence for the client.

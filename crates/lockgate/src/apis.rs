@@ -12,6 +12,7 @@ use lockgate_admin::{
     StatusApi, TlsFiles,
 };
 use lockgate_discovery::Discovery;
+use lockgate_explain::Explainer;
 use lockgate_keyring::PluginSecrets;
 use lockgate_model::boot::{Boot, File, Listeners};
 use lockgate_net::listen::Sockets;
@@ -50,6 +51,7 @@ pub(crate) struct Told {
     pub(crate) discovery: Discovery,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) node: Node,
+    pub(crate) explainer: Explainer,
 }
 
 impl Apis {
@@ -107,6 +109,7 @@ impl Apis {
                 registry,
                 secrets,
                 discovery,
+                explainer,
                 ..
             } = told;
             let options = wiring::control(
@@ -117,6 +120,7 @@ impl Apis {
                 secrets,
                 plugins,
                 discovery,
+                explainer,
             );
             let control = Arc::new(Control::new(options));
             control_plane.serve(

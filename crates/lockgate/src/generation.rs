@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use lockgate_discovery::Discovery;
+use lockgate_explain::Explainer;
 use lockgate_metrics::Collector;
 use lockgate_net::listen::Sockets;
 use lockgate_plugin::Node;
@@ -90,6 +91,7 @@ impl Generation {
         let debug = DebugFile::open(&configuration);
         let http = listeners::reachable(&bound.http);
         let options = wiring::proxy(&configuration, http, proxied, debug.mode());
+        let taken_with = Arc::new(options.clone());
         let workers = Workers::bind(options, &mut sockets)
             .map_err(|error| listeners::explain_start(error, bound))?;
 
@@ -124,6 +126,12 @@ impl Generation {
         sockets
             .listen()
             .map_err(|error| listeners::explain_start(error.into(), bound))?;
+        let explainer = Explainer {
+            published: watcher.published(),
+            status: watcher.status(),
+            options: taken_with,
+            node: node.clone(),
+        };
         let workers = workers
             .start(watcher.published(), access_log.as_deref())
             .map_err(|error| listeners::explain_start(error, bound))?;
@@ -162,6 +170,7 @@ impl Generation {
             discovery: discovery.clone(),
             plugins,
             node: node.clone(),
+            explainer,
         };
         apis.serve(&configuration, told, &mut control_plane);
         let stopped = control_plane.stopped();

@@ -7,6 +7,7 @@ use lockgate_admin::{
     Plugins, RealIp, Role,
 };
 use lockgate_discovery::{Discovery, Shown, StartError};
+use lockgate_explain::Explainer;
 use lockgate_keyring::{Keyring, PluginSecrets};
 use lockgate_model::boot::{
     AdminRole, Config, Count, Escape, Provider, ProxyMode, Role as BootRole, RouterMode,
@@ -336,6 +337,7 @@ pub(crate) fn control(
     secrets: Arc<PluginSecrets>,
     plugins: Arc<Plugins>,
     discovery: Discovery,
+    explainer: Explainer,
 ) -> ControlOptions {
     let config = &configuration.boot.config;
     ControlOptions {
@@ -370,6 +372,7 @@ pub(crate) fn control(
                 Shown::Unavailable(reason) => Discovered::Unavailable(reason),
             })
         }),
+        explain: Arc::new(move |arguments| explainer.explain(arguments)),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod dump;
 mod health;
+mod lines;
 mod metadata;
 
 use std::net::SocketAddr;
@@ -90,6 +91,7 @@ impl Control {
                 .await
                 .unwrap_or_else(Answer::from),
             (&Method::GET, ["problems"]) => Answer::json(StatusCode::OK, &self.problems()),
+            (&Method::GET, ["explain"]) => self.explained(call),
             (&Method::GET, ["healthcheck"]) => health::all(&self.options, call),
             (&Method::GET, ["healthcheck", kind, rest @ ..]) => {
                 let id = rest.first().copied();
@@ -116,6 +118,13 @@ impl Control {
                 Answer::text(StatusCode::SERVICE_UNAVAILABLE, reason)
             }
             None => Answer::page(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn explained(&self, call: &Call) -> Answer {
+        match (self.options.explain)(&call.args.texts()) {
+            Ok(told) => Answer::json_bytes(StatusCode::OK, lines::write(&told).into_bytes()),
+            Err(sentence) => Answer::refusal(sentence),
         }
     }
 

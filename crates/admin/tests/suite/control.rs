@@ -375,3 +375,24 @@ async fn shows_what_registries_have() {
         assert_eq!(reply.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn explains_what_is_asked_in_lines_that_people_read() {
+    let gateway = Gateway::start_control(&[]).await;
+    for (request, status, body) in [
+        (
+            "GET /v1/explain?uri=/a%3Fx%3D1&header=X-A:+1&header=b",
+            200,
+            "{\n  \"asked\": [[\"uri\",\"/a?x=1\"],[\"header\",\"X-A: 1\"],[\"header\",\"b\"]]\n}\n",
+        ),
+        (
+            "GET /v1/explain?bad=1",
+            400,
+            "{\"error_msg\":\"bad: there is no such argument\"}\n",
+        ),
+    ] {
+        let reply = gateway.ask(request, "").await;
+        assert_eq!((reply.status, &*reply.body), (status, body), "{request}");
+        assert_eq!(reply.field("content-type"), Some(JSON));
+    }
+}

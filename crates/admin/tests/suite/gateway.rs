@@ -189,6 +189,7 @@ impl Gateway {
             secrets: Arc::new(Environment::default().plugin_secrets()),
             plugins: Arc::new(plugins),
             discovery: Arc::new(discovered),
+            explain: Arc::new(explained),
         });
         Self::serve(store, Arc::default(), |listener, stop| {
             Arc::new(control).serve(listener, stop)
@@ -285,5 +286,13 @@ fn discovered(kind: &str, what: &str) -> Option<Discovered> {
             Some(Discovered::Unavailable("dump params is nil".into()))
         }
         _ => None,
+    }
+}
+
+/// What is said to become of a request: its arguments are told, unless one is not understood.
+fn explained(arguments: &[(&str, &str)]) -> Result<Value, String> {
+    match arguments {
+        [("bad", _), ..] => Err("bad: there is no such argument".to_owned()),
+        _ => Ok(json!({ "asked": arguments })),
     }
 }

@@ -7,6 +7,7 @@ mod declarative;
 mod discovery;
 mod echo;
 mod etcd;
+mod explain;
 mod gateway;
 mod life;
 mod plugins;

@@ -57,6 +57,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "explain",
+        &[
+            "expr", "model", "plugin", "proxy", "router", "snapshot", "upstream",
+        ],
+    ),
+    (
         "admin",
         &[
             "model", "schema", "store", "expr", "content", "keyring", "plugin", "pattern",
@@ -100,6 +106,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "upstream",
             "snapshot",
             "proxy",
+            "explain",
             "plugin",
             "plugins",
             "admin",
