@@ -72,10 +72,9 @@ fn a_counted_request_allocates_next_to_nothing() {
         );
         return;
     }
-    let count = |key: &str, sort: &str| {
-        json!({"limit-count": {"count": 1_000_000, "time_window": 60, "key": key, "key_type": sort}})
-    };
-    let rate = json!({"limit-req": {"rate": 1e9, "burst": 1e9, "nodelay": true, "key": "remote_addr"}});
+    let count = |key: &str, sort: &str| json!({"limit-count": {"count": 1_000_000, "time_window": 60, "key": key, "key_type": sort}});
+    let rate =
+        json!({"limit-req": {"rate": 1e9, "burst": 1e9, "nodelay": true, "key": "remote_addr"}});
     for (plugins, budget) in [
         (count("remote_addr", "var"), BUDGET),
         (count("http_host", "var"), BUDGET),

@@ -1,5 +1,7 @@
 //! The family over real sockets: exact counts, other upstreams, real Redis servers.
 
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
 mod allocations;
 mod counting;
 mod redis;
