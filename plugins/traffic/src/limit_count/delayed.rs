@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -33,6 +33,24 @@ pub(super) struct Delayed {
     is_telling: AtomicBool,
     /// Who counts while Redis is away.
     fallback: Fallback,
+}
+
+/// What configurations have that are in force. One that is compiled again, because its object was edited, goes on where it was.
+#[derive(Debug, Default)]
+pub(super) struct InForce(Mutex<HashMap<Vec<u8>, Weak<Delayed>>>);
+
+impl InForce {
+    /// What a configuration has, by the beginning of its keys, which are others for another configuration.
+    pub(super) fn get(&self, name: Vec<u8>, make: impl FnOnce() -> Delayed) -> Arc<Delayed> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(delayed) = known.get(&name).and_then(Weak::upgrade) {
+            return delayed;
+        }
+        known.retain(|_, delayed| delayed.strong_count() > 0);
+        let delayed = Arc::new(make());
+        known.insert(name, Arc::downgrade(&delayed));
+        delayed
+    }
 }
 
 /// Counters of this node, and how their keys are hashed.

@@ -27,7 +27,7 @@ pub use headers::Names;
 
 use crate::limiting::{Refusal, Scope, error_message, now_ms, redis};
 use config::{NO_SYNC, WindowType};
-use delayed::{Delayed, Fallback};
+use delayed::{Delayed, Fallback, InForce};
 use remote::Remote;
 use rule::{Applied, Rule, Rules};
 
@@ -104,13 +104,16 @@ impl Plugin for LimitCount {
                         counters,
                         scope: scope.clone(),
                     };
-                    let delayed = Delayed::new(
-                        remote.clone(),
-                        interval.unwrap_or(Duration::MAX),
-                        cx.node.runtime().clone(),
-                        fallback,
-                    );
-                    Counting::Delayed(Arc::new(delayed), remote)
+                    let in_force = cx.node.shared(|_| InForce::default());
+                    let delayed = in_force.get(scope.name(), || {
+                        Delayed::new(
+                            remote.clone(),
+                            interval.unwrap_or(Duration::MAX),
+                            cx.node.runtime().clone(),
+                            fallback,
+                        )
+                    });
+                    Counting::Delayed(delayed, remote)
                 }
             }
         };

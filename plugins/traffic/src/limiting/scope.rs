@@ -63,6 +63,11 @@ impl Scope {
         key
     }
 
+    /// What is the same for all its keys.
+    pub(crate) fn name(&self) -> Vec<u8> {
+        [&*self.text, &*self.behind].concat()
+    }
+
     /// The key in the tables of this node.
     #[inline]
     pub(crate) fn hash(&self, key: &[u8]) -> Key {
