@@ -219,12 +219,9 @@ pub async fn run(
 fn answered(of: &Instance, mut reply: Box<crate::Reply>) -> Flow {
     reply.by = of.about.name;
     if reply.status >= 400 {
-        // Clients can cause any number of these.
-        tracing::info!(
-            plugin = of.about.name,
-            status = reply.status,
-            "a plugin answered the request"
-        );
+        // Clients can cause any number of these. The words are the reference's, for who searches logs for them.
+        let (name, status) = (of.about.name, reply.status);
+        tracing::info!("{name} exits with http status code {status}");
         if let Some(body) = &of.error_body {
             reply.body = Body::Bytes(Cow::Owned(body.to_vec()));
         }

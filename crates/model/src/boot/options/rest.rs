@@ -2,8 +2,6 @@
 
 use super::{ConfigOption, honoured, later, never};
 
-const NO_PLUGIN: &str = "no plugin is built in";
-
 /// These options.
 pub(super) const OPTIONS: &[ConfigOption] = &[
     honoured(
@@ -59,13 +57,13 @@ pub(super) const OPTIONS: &[ConfigOption] = &[
         "ext-plugin.cmd",
         "list of texts",
         "Program that runs external plugins.",
-        NO_PLUGIN,
+        "no plugin runs outside of the gateway",
     ),
     later(
         "wasm.plugins",
         "list of maps",
         "WebAssembly plugins.",
-        NO_PLUGIN,
+        "there is no host for WebAssembly",
     ),
     later(
         "xrpc.protocols",
