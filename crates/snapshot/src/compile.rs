@@ -307,6 +307,8 @@ impl Compiler {
                     self.global_rules.put(id, set);
                 } else if self.problems.is_waiting(&entry.key) {
                     self.global_rules.wait(id);
+                } else {
+                    self.global_rules.give_up(id);
                 }
             }
             Some(("stream_routes", _)) => {

@@ -45,10 +45,15 @@ struct OfName {
     credentials: BTreeMap<Box<str>, Entry>,
     /// How the consumer is found: plugin, and key in its index.
     found_by: Vec<(&'static str, Removed)>,
+    /// What the consumer brought along when that could be compiled last.
+    plugins: Option<Arc<PluginSet>>,
 }
 
 /// A consumer, and how to be found: plugin, and key in its index.
 type Found = (&'static str, Box<[u8]>, Arc<Consumer>);
+
+/// A credential that waits for a secret, and is what it was until then: plugin and id.
+type Kept = (&'static str, Option<Arc<str>>);
 
 /// Name of the consumer, and id of the credential where it is one, of a key below `consumers/`.
 pub(crate) fn split(rest: &str) -> Option<(&str, Option<&str>)> {
@@ -86,32 +91,51 @@ impl StoredConsumers {
 }
 
 impl Compiler {
-    /// Builds a consumer from its stored value and its credentials. One that cannot be built stays as it was.
+    /// Builds a consumer from its stored value and its credentials. What cannot be built, or not yet, stays as it was; what is no
+    /// longer stored does not.
     pub(crate) fn build_consumer(&mut self, name: &Arc<str>) {
         let Some(mut of_name) = self.consumers.by_name.remove(name) else {
             return;
         };
         let built = if let Some(entry) = &of_name.consumer {
-            self.consumer(name, entry, &of_name.credentials)
+            let before = of_name.plugins.take();
+            self.consumer(name, entry, &of_name.credentials, before)
         } else {
             self.note_orphans(&of_name.credentials);
-            Some(Vec::new())
+            Some((Vec::new(), Vec::new()))
         };
-        if let Some(found) = built {
-            let news = &mut self.consumers.news;
-            for (plugin, removed) in std::mem::take(&mut of_name.found_by) {
+        let is_stored = |credential: &Option<Arc<str>>| {
+            let credential = credential.as_deref();
+            credential.is_none_or(|id| of_name.credentials.contains_key(id))
+        };
+        let stays = |plugin: &'static str, removed: &Removed| match &built {
+            None => is_stored(&removed.credential_id),
+            Some((_, kept)) => kept
+                .iter()
+                .any(|(whose, id)| *whose == plugin && *id == removed.credential_id),
+        };
+        let news = &mut self.consumers.news;
+        let mut found_by = Vec::new();
+        for (plugin, removed) in std::mem::take(&mut of_name.found_by) {
+            if stays(plugin, &removed) {
+                found_by.push((plugin, removed));
+            } else {
                 news.entry(plugin).or_default().removed.push(removed);
             }
-            for (plugin, key, consumer) in found {
-                let removed = Removed {
-                    key: key.clone(),
-                    name: name.clone(),
-                    credential_id: consumer.credential_id.clone(),
-                };
-                of_name.found_by.push((plugin, removed));
-                news.entry(plugin).or_default().put.push((key, consumer));
-            }
         }
+        for (plugin, key, consumer) in built.map(|(found, _)| found).into_iter().flatten() {
+            if plugin.is_empty() {
+                of_name.plugins = Some(consumer.plugins.clone());
+            }
+            let removed = Removed {
+                key: key.clone(),
+                name: name.clone(),
+                credential_id: consumer.credential_id.clone(),
+            };
+            found_by.push((plugin, removed));
+            news.entry(plugin).or_default().put.push((key, consumer));
+        }
+        of_name.found_by = found_by;
         if of_name.consumer.is_some() || !of_name.credentials.is_empty() {
             self.consumers.by_name.insert(name.clone(), of_name);
         }
@@ -136,20 +160,26 @@ impl Compiler {
         }
     }
 
-    /// Builds a consumer; `None` where that cannot be done, or not yet.
+    /// Builds a consumer, who brings along what was brought `before` where the newest plugins cannot be honoured; `None` where that
+    /// cannot be done, or not yet.
     fn consumer(
         &mut self,
         name: &Arc<str>,
         entry: &Entry,
         credentials: &BTreeMap<Box<str>, Entry>,
-    ) -> Option<Vec<Found>> {
+        before: Option<Arc<PluginSet>>,
+    ) -> Option<(Vec<Found>, Vec<Kept>)> {
         let mut stored = self.read::<Stored>(entry)?;
         let mut needs = Needs::default();
         let plugins = self.compile_consumers_own(entry, &mut stored.plugins, &mut needs);
         self.needing.hold(entry, needs);
-        let plugins = plugins
-            .map_err(|problem| self.note(&entry.key, problem))
-            .ok()?;
+        let plugins = match plugins {
+            Ok(plugins) => plugins,
+            Err(problem) => {
+                self.note(&entry.key, problem);
+                before?
+            }
+        };
         let label = |name: &str| stored.labels.get(name).and_then(Value::as_str);
         let username = stored.username.as_deref();
         let facts = Consumer {
@@ -172,7 +202,7 @@ impl Compiler {
             Arc::new(copy(&facts, facts.credential.clone())),
         );
         let mut found = vec![by_name];
-        let mut is_whole = self.add_credentials(entry, &stored.plugins, &facts, &mut found);
+        let mut kept = self.add_credentials(entry, &stored.plugins, &facts, &mut found);
         for (id, entry) in credentials {
             if let Some(mut stored) = self.read::<Stored>(entry) {
                 self.decrypt_plugins(&entry.key, &mut stored.plugins);
@@ -180,10 +210,10 @@ impl Compiler {
                     credential_id: Some(id.as_ref().into()),
                     ..copy(&facts, facts.credential.clone())
                 };
-                is_whole &= self.add_credentials(entry, &stored.plugins, &facts, &mut found);
+                kept.extend(self.add_credentials(entry, &stored.plugins, &facts, &mut found));
             }
         }
-        is_whole.then_some(found)
+        Some((found, kept))
     }
 
     /// The plugins that a consumer brings along: those that authenticate are credentials, and none of them.
@@ -203,20 +233,20 @@ impl Compiler {
         self.compile_decrypted(entry, &brought, needs)
     }
 
-    /// Adds a consumer for each credential among these plugins; false where one waits for a secret.
+    /// Adds a consumer for each credential among these plugins; returns those that wait for a secret.
     fn add_credentials(
         &mut self,
         entry: &Entry,
         plugins: &resource::Plugins,
         facts: &Consumer,
         found: &mut Vec<Found>,
-    ) -> bool {
+    ) -> Vec<Kept> {
         let parent = Parent {
             key: entry.key.clone(),
             revision: entry.mod_revision,
         };
         let mut needs = Needs::default();
-        let mut is_whole = true;
+        let mut waiting = Vec::new();
         for (name, config) in plugins {
             let Some(plugin) = self.settings.plugins.find(name) else {
                 continue;
@@ -232,13 +262,15 @@ impl Compiler {
                     found.push((plugin.about.name, key, Arc::new(copy(facts, secret))));
                 }
                 Err(problem) => {
-                    is_whole &= !matches!(problem, Problem::Waiting(_));
+                    if matches!(problem, Problem::Waiting(_)) {
+                        waiting.push((plugin.about.name, facts.credential_id.clone()));
+                    }
                     self.note(&entry.key, problem);
                 }
             }
         }
         self.needing.hold_also(entry, needs);
-        is_whole
+        waiting
     }
 }
 

@@ -327,6 +327,11 @@ impl GlobalRules {
         }
     }
 
+    /// A rule that waited turned out to be none: as one that was none from the start, it is passed over.
+    pub(crate) fn give_up(&mut self, id: &str) {
+        self.waiting.remove(id);
+    }
+
     /// Whether one is waited for.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()

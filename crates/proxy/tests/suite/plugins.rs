@@ -641,6 +641,42 @@ fn a_key_that_changes_hands_is_lost_to_nobody() {
 }
 
 #[test]
+fn a_credential_that_is_gone_is_gone_whatever_its_consumer_is() {
+    let origin = Origin::answering(OK);
+    let acting = Acting::start(&[
+        ("routes/1", with(&origin, json!({"who": {}}))),
+        (
+            "consumers/a",
+            json!({"username": "a", "plugins": {"second": {"rewrite": {"header": "old"}}}}),
+        ),
+        (
+            "consumers/a/credentials/1",
+            json!({"plugins": {"who": {"name": "one"}}}),
+        ),
+        (
+            "consumers/a/credentials/2",
+            json!({"plugins": {"who": {"name": "two"}}}),
+        ),
+    ]);
+    let ask = |who: &str| {
+        let answer = acting
+            .gateway
+            .ask(format!("GET / HTTP/1.1\r\nHost: a\r\nwho: {who}\r\n\r\n"));
+        answer.status()
+    };
+    assert_eq!((ask("one"), ask("two")), (200, 200));
+    let broken = json!({"username": "a", "plugins": {"second": {"broken": true}}});
+    acting.gateway.put("consumers/a", &broken);
+    assert_eq!(ask("one"), 200);
+    assert_eq!(origin.last().field("x-set"), Some("old"));
+    acting.gateway.delete("consumers/a/credentials/1");
+    assert_eq!((ask("one"), ask("two")), (401, 200));
+    acting.gateway.put_text("consumers/a", "no object");
+    acting.gateway.delete("consumers/a/credentials/2");
+    assert_eq!(ask("two"), 401);
+}
+
+#[test]
 fn what_cannot_be_honoured_lets_nothing_through() {
     let origin = Origin::answering(OK);
     let mut by_config = route("/config", &origin);
