@@ -68,9 +68,11 @@ fn parse(text: &[u8]) -> Option<(IpAddr, u16)> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
-    let address = bare.parse().ok().map(|address| (address, 0));
-    address.or_else(|| {
+    let address = bare.parse::<IpAddr>().ok().map(|address| (address, 0));
+    let (address, port) = address.or_else(|| {
         let address = text.parse::<std::net::SocketAddr>().ok()?;
         Some((address.ip(), address.port()))
-    })
+    })?;
+    // As the peer's own address: lists of IPv4 networks are to match however a proxy writes it.
+    Some((address.to_canonical(), port))
 }
