@@ -96,9 +96,17 @@ impl Pattern {
 
     /// Whether the pattern is found anywhere in the subject. A subject that takes too many steps does not match.
     pub fn is_match(&self, subject: &[u8]) -> bool {
+        self.try_is_match(subject).unwrap_or(false)
+    }
+
+    /// Whether the pattern is found anywhere in the subject.
+    ///
+    /// # Errors
+    /// The subject takes too many steps: where a match keeps something out, that is to count as one.
+    pub fn try_is_match(&self, subject: &[u8]) -> Result<bool, StepsExceeded> {
         match &self.engine {
-            Engine::Linear(regex) => regex.is_match(subject),
-            Engine::Backtracking(regex) => regex.is_match(subject).unwrap_or(false),
+            Engine::Linear(regex) => Ok(regex.is_match(subject)),
+            Engine::Backtracking(regex) => regex.is_match(subject).map_err(|_| StepsExceeded),
         }
     }
 

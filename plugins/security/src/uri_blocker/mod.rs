@@ -67,7 +67,8 @@ impl Rewrite for UriBlocker {
     fn rewrite(&self, ex: &mut Exchange<'_>) -> Flow {
         let uri = ex.lookup(&Variable::RequestUri).unwrap_or_default();
         match &self.blocked {
-            Some(blocked) if blocked.is_match(&uri) => match &self.message {
+            // One that cannot be looked at whole is not let through.
+            Some(blocked) if blocked.try_is_match(&uri).unwrap_or(true) => match &self.message {
                 Some(message) => Reply::json(self.status, &json!({"error_msg": message})).into(),
                 None => Flow::page(self.status),
             },
@@ -107,6 +108,15 @@ mod tests {
         check(&json!({"block_rules": []}), "/root.exe", None);
         let told = json!({"block_rules": ["aa"], "rejected_code": 404, "rejected_msg": "no"});
         check(&told, "/aa", Some((404, "{\"error_msg\":\"no\"}\n")));
+    }
+
+    #[test]
+    fn what_takes_too_many_steps_is_not_let_through() {
+        let rules = json!({"block_rules": ["^(a+)+(?=b)$", "never"]});
+        check(&rules, &format!("/{}", "a".repeat(10)), None);
+        let long = format!("a{}", "a".repeat(4000));
+        let rules = json!({"block_rules": [r"(a+)+\1c"]});
+        check(&rules, &format!("/{long}"), Some((403, "")));
     }
 
     #[test]
