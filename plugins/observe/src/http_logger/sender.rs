@@ -24,7 +24,6 @@ pub(super) struct HttpSender {
     concat: Concat,
     /// Batches have one entry, which is sent as it is.
     is_single: bool,
-    written_uri: String,
 }
 
 impl HttpSender {
@@ -56,7 +55,6 @@ impl HttpSender {
             timeout,
             concat: config.concat_method,
             is_single,
-            written_uri: config.uri.clone(),
         })
     }
 
@@ -69,11 +67,17 @@ impl HttpSender {
     }
 
     async fn post(&self, batch: &[Vec<u8>]) -> Result<(), Failed> {
-        tracing::info!("sending a batch logs to {}", self.written_uri);
         let endpoint = self
             .endpoint
             .as_ref()
             .map_err(|error| Failed::whole(error.to_string()))?;
+        // Without user and query, in which there may be secrets.
+        tracing::info!(
+            "sending a batch logs to {}:{}{}",
+            endpoint.host(),
+            endpoint.port(),
+            endpoint.path()
+        );
         let place = Place::of(endpoint);
         let mut request = Request::post(endpoint.uri()).body(self.body(batch));
         if let Ok(request) = &mut request {
