@@ -206,7 +206,9 @@ impl Delayed {
         let due = self.due(now);
         if due.is_empty() {
             self.is_telling.store(false, Ordering::Release);
-            return false;
+            // What became due meanwhile found the task still there, and is its to tell.
+            let is_due = self.lock().values().any(|one| one.is_due);
+            return is_due && !self.is_telling.swap(true, Ordering::AcqRel);
         }
         for (key, told, quota) in due {
             let left = self

@@ -105,7 +105,13 @@ impl Plugin for LimitCount {
                         scope: scope.clone(),
                     };
                     let in_force = cx.node.shared(|_| InForce::default());
-                    let delayed = in_force.get(scope.name(), || {
+                    // Of a group the name is the same whatever is edited.
+                    let mut name = scope.name();
+                    name.extend_from_slice(
+                        format!("{} {interval:?} {:?}", remote.place(), config.window_type)
+                            .as_bytes(),
+                    );
+                    let delayed = in_force.get(name, || {
                         Delayed::new(
                             remote.clone(),
                             interval.unwrap_or(Duration::MAX),
