@@ -230,6 +230,10 @@ impl Generation {
         self.control_plane.stop();
         self.workers.enter(Phase::Drain);
         ended(&self.workers, END_POLL).await;
+    }
+
+    /// Lets plugins send what waits to be sent, once nothing more comes.
+    pub(crate) async fn close(&self) {
         self.node.shut_down(PLUGINS_LIMIT).await;
     }
 

@@ -270,6 +270,8 @@ impl Gateway<'_> {
         let drained = async {
             self.generation.drain().await;
             while self.retired.join_next().await.is_some() {}
+            // Last: what has been replaced logs through the same queues.
+            self.generation.close().await;
         };
         tokio::pin!(drained);
         loop {
