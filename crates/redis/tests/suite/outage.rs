@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockgate_redis::{ConnectError, Error};
 use lockgate_testkit::redis::Redis;
 
-use crate::support::{LONG, SHORT, a_turn, count, counting, in_the_end, incr, single};
+use crate::support::{LONG, a_turn, count, counting, in_the_end, incr, single};
 
 #[tokio::test]
 async fn a_server_that_was_started_again_is_used_again() {
@@ -71,11 +71,14 @@ async fn while_a_server_is_away_calls_fail_at_once() {
     assert!(began.elapsed() < LONG);
 }
 
+/// Within this a hundred calls fail at once, also on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(1);
+
 #[tokio::test]
 async fn a_server_that_stands_still_times_out_and_then_costs_no_time() {
     let server = Redis::start();
-    let client = single(server.address(), |settings| settings.timeout = SHORT);
-    assert_eq!(in_the_end(|| incr(&client, "k")).await, 1);
+    let client = single(server.address(), |settings| settings.timeout = LIMIT);
+    assert!(in_the_end(|| incr(&client, "k")).await >= 1);
     server.pause();
     // All that are under way share the wait.
     let began = Instant::now();
@@ -102,9 +105,9 @@ async fn a_server_that_stands_still_times_out_and_then_costs_no_time() {
         assert_eq!(error, Error::Connect(ConnectError::Timeout));
         assert_eq!(error.to_string(), "timeout");
     }
-    assert!(asked.elapsed() < SHORT, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
     assert_eq!(prober.await.unwrap(), Error::Connect(ConnectError::Timeout));
-    assert!(began.elapsed() >= 2 * SHORT);
+    assert!(began.elapsed() >= 2 * LIMIT);
     server.resume();
     // What was sent before it stood still is run once it goes on; how much is not known.
     assert!(in_the_end(|| incr(&client, "k")).await >= 2);
