@@ -1,9 +1,9 @@
 //! What waits is bounded.
 
-use lockgate_batch::{Bounds, Processors, Settings};
+use lockgate_batch::{Bounds, Settings};
 use tokio::runtime::Handle;
 
-use crate::recorder::{Attempt, Rig, fates, get};
+use crate::recorder::{self, Attempt, Rig, fates, get};
 
 #[tokio::test(start_paused = true)]
 async fn drops_what_is_too_much() {
@@ -59,7 +59,7 @@ async fn entries_on_their_way_count_until_they_have_arrived() {
 
 #[tokio::test(start_paused = true)]
 async fn the_bound_is_that_of_all_processors_of_a_plugin() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let bounds = Bounds {
         entries: 1,
         ..Bounds::default()

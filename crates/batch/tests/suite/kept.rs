@@ -2,10 +2,10 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use lockgate_batch::{Place, Processors, Sender, Sending, Settings};
+use lockgate_batch::{Place, Sender, Sending, Settings};
 use tokio::{runtime::Handle, time::advance};
 
-use crate::recorder::{fates, get};
+use crate::recorder::{self, fates, get};
 
 fn settings() -> Settings {
     Settings {
@@ -16,7 +16,7 @@ fn settings() -> Settings {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_leaves_the_settings_alone_keeps_the_queue() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let (old, mut seen) = get(&processors, "routes/1 x", settings(), &[]);
     old.push(1, 0);
     let (same, _) = get(&processors, "routes/1 x", settings(), &[]);
@@ -30,7 +30,7 @@ async fn an_edit_that_leaves_the_settings_alone_keeps_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_changes_them_sends_what_was_queued_through_the_old_sender() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let (old, mut before) = get(&processors, "routes/1 x", settings(), &[]);
     old.push(1, 0);
     let (new, mut after) = get(&processors, "routes/1 y", settings(), &[]);
@@ -50,7 +50,7 @@ async fn an_edit_that_changes_them_sends_what_was_queued_through_the_old_sender(
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_holds_is_made_anew() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     for round in 0..200 {
         let (processor, mut seen) = get(&processors, "a", settings(), &[]);
         processor.push(round, 0);
@@ -71,7 +71,7 @@ impl Sender<String> for Other {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_other_entries_is_another() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let (numbers, _seen) = get(&processors, "a", settings(), &[]);
     let texts = processors.get("test-logger", "a", settings(), || {
         Ok::<_, Infallible>(Other)
@@ -82,7 +82,7 @@ async fn what_has_other_entries_is_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_cannot_be_made_makes_no_processor() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let made = processors.get("test-logger", "a", settings(), || {
         Err::<Other, _>("no roots")
     });
@@ -92,7 +92,7 @@ async fn a_sender_that_cannot_be_made_makes_no_processor() {
 
 #[tokio::test(start_paused = true)]
 async fn reports_by_name_and_place() {
-    let processors = Processors::new(Handle::current());
+    let processors = recorder::processors(Handle::current());
     let place = |route_id: &str| Place {
         route_id: route_id.into(),
         server_addr: "127.0.0.1".into(),

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     time::Duration,
 };
 
@@ -57,6 +57,35 @@ impl Sender<u32> for Recorder {
     }
 }
 
+/// The processors of a test.
+///
+/// Some tests look at lines of the log. Whoever meets the place of a line first decides whether anybody wants it, so somebody has to
+/// want it before any test runs.
+pub(crate) fn processors(runtime: Handle) -> Processors {
+    static WANTED: Once = Once::new();
+    WANTED.call_once(|| {
+        tracing::subscriber::set_global_default(Wanting).expect("the first of this process");
+    });
+    Processors::new(runtime)
+}
+
+/// Wants every line and does nothing with it.
+struct Wanting;
+
+impl tracing::Subscriber for Wanting {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 /// A processor, and what it sends.
 pub(crate) struct Rig {
     pub(crate) processors: Processors,
@@ -76,7 +105,7 @@ impl Rig {
             ..Settings::named("test logger")
         };
         change(&mut settings);
-        let processors = Processors::new(Handle::current());
+        let processors = processors(Handle::current());
         let (processor, seen) = get(&processors, "a", settings, script);
         Self {
             processors,

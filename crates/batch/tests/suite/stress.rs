@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use lockgate_batch::{Bounds, Failed, Processors, Sender, Sending, Settings};
+use lockgate_batch::{Bounds, Failed, Sender, Sending, Settings};
 use tokio::{runtime::Builder, time::Instant};
+
+use crate::recorder;
 
 const THREADS: u64 = 8;
 const PUSHES: u64 = 20_000;
@@ -54,7 +56,7 @@ fn every_entry_is_sent_or_counted() {
             .enable_all()
             .build()
             .expect("a runtime");
-        let processors = Processors::new(control.handle().clone());
+        let processors = recorder::processors(control.handle().clone());
         let bounds = Bounds {
             entries: bound,
             bytes: usize::MAX,
