@@ -299,11 +299,6 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The body of the request, where all of it is at hand: a plugin asked for it, or it came with the head.
-    pub fn body_at_hand(&self) -> Option<Cow<'_, [u8]>> {
-        self.host.body()
-    }
-
     /// Replaces the body that is sent to the upstream, and its length.
     pub fn set_body(&mut self, body: Vec<u8>) {
         self.host.set_body(body);
