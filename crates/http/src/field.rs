@@ -1,4 +1,6 @@
-//! Names of the header fields that the engine itself acts upon.
+//! Names of header fields: those that the engine itself acts upon, and any other.
+
+use std::borrow::Cow;
 
 /// A field name the engine knows; found by length first, so that most names cost one comparison of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,91 @@ impl Known {
     }
 }
 
+/// A name that a field can have: a token (RFC 9110 §5.6.2) of at most 65 535 bytes. Its case is that in which it is sent.
+#[derive(Debug, Clone)]
+pub struct FieldName(Cow<'static, str>);
+
+/// A text cannot name a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a token, so no name of a header field")]
+pub struct InvalidFieldName;
+
+impl FieldName {
+    /// A name that is known ahead: `const VARY: FieldName = FieldName::from_static("Vary");`.
+    ///
+    /// # Panics
+    /// It is no token. In a constant this ends the build.
+    pub const fn from_static(name: &'static str) -> Self {
+        assert!(is_token(name.as_bytes()), "not a token");
+        Self(Cow::Borrowed(name))
+    }
+
+    /// A name that users choose.
+    ///
+    /// # Errors
+    /// It is no token.
+    pub fn parse(name: impl Into<String>) -> Result<Self, InvalidFieldName> {
+        let name = name.into();
+        if is_token(name.as_bytes()) {
+            Ok(Self(Cow::Owned(name)))
+        } else {
+            Err(InvalidFieldName)
+        }
+    }
+
+    /// A name that users choose, with what cannot stand in one percent-encoded, as the reference's server writes such names
+    /// (`ngx_http_lua_escape_uri` for names of fields).
+    ///
+    /// # Errors
+    /// It is empty or too long.
+    pub fn escaped(name: &str) -> Result<Self, InvalidFieldName> {
+        let mut out = String::with_capacity(name.len());
+        for byte in name.bytes() {
+            if is_token(&[byte]) {
+                out.push(char::from(byte));
+            } else {
+                let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+                out.push('%');
+                out.push(digit(byte >> 4).to_ascii_uppercase());
+                out.push(digit(byte & 15).to_ascii_uppercase());
+            }
+        }
+        Self::parse(out)
+    }
+
+    /// As it is sent.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for FieldName {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Whether this can name a field, and is not longer than the index of a block can say.
+pub(crate) const fn is_token(name: &[u8]) -> bool {
+    if name.is_empty() || name.len() > u16::MAX as usize {
+        return false;
+    }
+    let mut rest = name;
+    while let [byte, behind @ ..] = rest {
+        let is_allowed = matches!(
+            byte,
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.'
+                | b'^' | b'_' | b'`' | b'|' | b'~'
+        );
+        if !is_allowed {
+            return false;
+        }
+        rest = behind;
+    }
+    true
+}
+
 /// Whether a token spells `lower`, which is in lower case and of the same length.
 ///
 /// Compares words: setting bit 5 makes letters lower case, leaves digits and `-` alone, and maps no other token character
@@ -180,6 +267,25 @@ pub fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_fields_are_tokens() {
+        const VARY: FieldName = FieldName::from_static("Vary");
+        assert_eq!(VARY.as_str(), "Vary");
+        for (text, is_name, escaped) in [
+            ("X-Api_1", true, Some("X-Api_1")),
+            ("!#$%&'*+-.^_`|~", true, Some("!#$%&'*+-.^_`|~")),
+            ("X Api(\u{e9})", false, Some("X%20Api%28%C3%A9%29")),
+            ("a:b\r\n", false, Some("a%3Ab%0D%0A")),
+            ("", false, None),
+        ] {
+            assert_eq!(FieldName::parse(text).is_ok(), is_name, "{text:?}");
+            let found = FieldName::escaped(text).ok();
+            assert_eq!(found.as_ref().map(FieldName::as_str), escaped, "{text:?}");
+        }
+        assert!(FieldName::parse("a".repeat(65_535)).is_ok());
+        assert!(FieldName::parse("a".repeat(65_536)).is_err());
+    }
 
     #[test]
     fn knows_names_in_any_case() {

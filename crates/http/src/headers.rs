@@ -3,7 +3,7 @@
 //! An untouched field is forwarded by copying the run of lines it stands in, with its case, order and spacing. Edits append
 //! a line to the same bytes and point the index at it. HTTP/2 and HTTP/3 heads are built with [`Headers::append`] alone.
 
-use crate::field::{Known, is_same_name};
+use crate::field::{FieldName, Known, is_same_name, is_token};
 
 /// One field line.
 #[derive(Debug, Clone, Copy)]
@@ -189,9 +189,17 @@ impl Headers {
     /// Adds a field at the end. Bytes that may not stand in a value (CR, LF, NUL) become spaces (RFC 9110 §5.5); under a name that is no
     /// token nothing is added.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
-        if !is_token(name) {
-            return;
+        if is_token(name) {
+            self.push(name, value);
         }
+    }
+
+    /// [`Self::append`] under a name that is known to be one.
+    pub fn append_field(&mut self, name: &FieldName, value: &[u8]) {
+        self.push(name.as_str().as_bytes(), value);
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8]) {
         let field = self.write_line(name, value);
         self.edits.note(field.known);
         self.fields.push(field);
@@ -199,9 +207,17 @@ impl Headers {
 
     /// Makes `value` the only value of this name, in the place of its first field or at the end; as [`Self::append`].
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        if !is_token(name) {
-            return;
+        if is_token(name) {
+            self.put(name, value);
         }
+    }
+
+    /// [`Self::set`] under a name that is known to be one.
+    pub fn set_field(&mut self, name: &FieldName, value: &[u8]) {
+        self.put(name.as_str().as_bytes(), value);
+    }
+
+    fn put(&mut self, name: &[u8], value: &[u8]) {
         let line = self.write_line(name, value);
         self.edits.note(line.known);
         let mut placed = false;
@@ -286,14 +302,6 @@ impl Headers {
             is_kept: true,
         }
     }
-}
-
-/// Whether this can name a field (RFC 9110 §5.6.2), and is not longer than the index can say.
-fn is_token(name: &[u8]) -> bool {
-    let is_token_byte = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || memchr::memchr(*byte, b"!#$%&'*+-.^_`|~").is_some()
-    };
-    !name.is_empty() && u16::try_from(name.len()).is_ok() && name.iter().all(is_token_byte)
 }
 
 #[cfg(test)]
