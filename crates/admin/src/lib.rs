@@ -38,7 +38,7 @@ mod write_deadline;
 
 pub use admin::{Admin, Clock};
 pub use control::Control;
-pub use environment::{CacheZone, Environment};
+pub use environment::{BuiltIn, CacheZone, Environment};
 pub use metrics::{MetricsApi, MetricsText};
 pub use options::{
     AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, ExplainReport,

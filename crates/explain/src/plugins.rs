@@ -3,7 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use lockgate_expr::{Lookup, PartialLookup, Value as Kinded, Variable, Verdict};
-use lockgate_plugin::{Chain, Consumer, Instance, Kind, PluginSet, Slot};
+use lockgate_plugin::{
+    Chain, Consumer, Kind, PluginSet,
+    host::{Instance, Slot},
+};
 use lockgate_proxy::Imagined;
 use lockgate_router::{Match, Params, Request as _};
 use lockgate_snapshot::Route;

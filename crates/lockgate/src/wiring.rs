@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lockgate_admin::{
-    AdminKey, AdminOptions, CacheZone, ControlOptions, Discovered, Environment, PluginLists,
-    Plugins, RealIp, Role,
+    AdminKey, AdminOptions, BuiltIn, CacheZone, ControlOptions, Discovered, Environment,
+    PluginLists, Plugins, RealIp, Role,
 };
 use lockgate_discovery::{Discovery, Shown, StartError};
 use lockgate_explain::Explainer;
@@ -195,6 +195,11 @@ pub(crate) fn environment(configuration: &Configuration) -> Environment {
             zones.collect()
         }),
         has_stream_mode: config.apisix.proxy_mode != ProxyMode::Http,
+        built_in: BuiltIn(|name, config| {
+            let plugin = lockgate_plugins::all().find(|plugin| plugin.about.name == name);
+            let found = plugin.map_or(Ok(()), |plugin| plugin.check(config));
+            found.map_err(|error| error.0)
+        }),
     }
 }
 
@@ -562,6 +567,21 @@ stream_plugins: []
             ..Environment::default()
         };
         assert_eq!(environment(&configuration), expected);
+    }
+
+    #[test]
+    fn plugins_that_are_built_in_are_asked_about_their_configurations() {
+        let BuiltIn(check) = environment(&defaults()).built_in;
+        let blocking = |rule: &str| {
+            let config = serde_json::json!({
+                "block_rules": [rule], "rejected_code": 403, "case_insensitive": false
+            });
+            check("uri-blocker", &config)
+        };
+        assert_eq!(blocking("a+"), Ok(()));
+        let sentence = blocking("(a").unwrap_err();
+        assert!(sentence.starts_with("pcre_compile() failed"), "{sentence}");
+        assert_eq!(check("none", &serde_json::json!({})), Ok(()));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Chains: the hooks of all plugins that run on a request, by phase, in the order in which they run.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    About, Body, Exchange, Flow, Instance, Kind, PluginSet, Slot,
+    About, Body, Exchange, Flow, Kind, PluginSet,
     hooks::{Answering, Hooks, Noting},
+    instance::{Instance, Slot},
 };
 
 /// A phase whose hooks may answer.
@@ -223,7 +224,7 @@ fn answered(of: &Instance, mut reply: Box<crate::Reply>) -> Flow {
         let (name, status) = (of.about.name, reply.status);
         tracing::info!("{name} exits with http status code {status}");
         if let Some(body) = &of.error_body {
-            reply.body = Body::Bytes(Cow::Owned(body.to_vec()));
+            reply.body = Body::Bytes(body.clone());
         }
     }
     Flow::Reply(reply)

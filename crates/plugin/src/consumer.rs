@@ -13,9 +13,10 @@ use std::{
 use arc_swap::ArcSwap;
 use foldhash::fast::{FixedState, RandomState};
 use lockgate_schema::is_secret_reference;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Compile, ConfigError, PluginSet, limits, node::Part};
+use crate::{Compile, ConfigError, PluginSet, compile, limits, node::Part};
 
 /// A consumer as one of its credentials shows it.
 #[derive(Debug)]
@@ -62,11 +63,14 @@ pub trait Credential: Any + Send + Sync + Sized {
     /// The member of its configuration by which it is found, such as `key`.
     const KEY: &'static str;
 
-    /// Compiles a credential as it is stored, secrets resolved.
+    /// The credential as users write it, with the defaults of the schema filled in: plain data.
+    type Config: DeserializeOwned;
+
+    /// Compiles a credential; secrets are resolved.
     ///
     /// # Errors
     /// It cannot be honoured; the consumer cannot be found by it.
-    fn compile(config: &Value, cx: &Compile<'_>) -> Result<Self, ConfigError>;
+    fn compile(config: Self::Config, cx: &Compile<'_>) -> Result<Self, ConfigError>;
 }
 
 /// A type of credentials without its type.
@@ -81,7 +85,7 @@ impl CredentialType {
     pub const fn of<T: Credential>() -> Self {
         Self {
             key: T::KEY,
-            compile: |config, cx| Ok(Secret(Arc::new(T::compile(config, cx)?))),
+            compile: |config, cx| Ok(Secret(Arc::new(T::compile(compile::parse(config)?, cx)?))),
         }
     }
 

@@ -1,11 +1,14 @@
 //! What plugins serve themselves: through the `public-api` plugin, or on a port of the gateway's own.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use crate::{LocalFuture, Reply};
+use lockgate_http::headers::Headers;
+
+use crate::{Reply, SendFuture};
 
 /// A request for an endpoint.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct EndpointRequest<'a> {
     /// The method.
     pub method: &'a [u8],
@@ -13,15 +16,20 @@ pub struct EndpointRequest<'a> {
     pub path: &'a [u8],
     /// The query without its `?`.
     pub query: &'a [u8],
+    /// The fields.
+    pub headers: &'a Headers,
+    /// Address of the client.
+    pub remote_addr: IpAddr,
     /// The body; empty where the endpoint did not ask for one.
     pub body: &'a [u8],
 }
 
-/// Answers requests for an endpoint.
-pub type Handler = dyn for<'a> Fn(EndpointRequest<'a>) -> LocalFuture<'a, Reply> + Send + Sync;
+/// Answers requests for an endpoint, on whichever thread serves them.
+pub type Handler = dyn for<'a> Fn(EndpointRequest<'a>) -> SendFuture<'a, Reply> + Send + Sync;
 
 /// Something that a plugin serves.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// The methods it is for, in capitals.
     pub methods: &'static [&'static str],
@@ -33,7 +41,52 @@ pub struct Endpoint {
     pub handler: Arc<Handler>,
 }
 
+impl<'a> EndpointRequest<'a> {
+    /// A request without a body, from a client at `remote_addr`.
+    pub fn new(
+        method: &'a [u8],
+        path: &'a [u8],
+        query: &'a [u8],
+        headers: &'a Headers,
+        remote_addr: IpAddr,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            query,
+            headers,
+            remote_addr,
+            body: &[],
+        }
+    }
+
+    /// The same with a body.
+    #[must_use]
+    pub fn with_body(self, body: &'a [u8]) -> Self {
+        Self { body, ..self }
+    }
+}
+
 impl Endpoint {
+    /// For requests of these methods, in capitals, and this path; one that ends with `*` is a prefix. Bodies are not read for it.
+    pub fn new<H>(methods: &'static [&'static str], path: impl Into<Box<str>>, handler: H) -> Self
+    where
+        H: for<'a> Fn(EndpointRequest<'a>) -> SendFuture<'a, Reply> + Send + Sync + 'static,
+    {
+        Self {
+            methods,
+            path: path.into(),
+            body_bytes: 0,
+            handler: Arc::new(handler),
+        }
+    }
+
+    /// The same, which gets bodies of up to so many bytes; longer ones are answered with 413.
+    #[must_use]
+    pub fn reading(self, body_bytes: u64) -> Self {
+        Self { body_bytes, ..self }
+    }
+
     /// Whether it is for this request.
     pub fn is_for(&self, method: &[u8], path: &[u8]) -> bool {
         let is_path = match self.path.strip_suffix('*') {

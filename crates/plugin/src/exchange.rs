@@ -1,58 +1,22 @@
 //! A request and its response as plugins see them.
 
-use std::{any::Any, borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use lockgate_expr::{Lookup, Template, Value, Variable};
-use lockgate_http::{headers::Headers, request::RequestHead, response::ResponseHead};
-use lockgate_upstream::Upstream;
+use lockgate_http::{
+    field::FieldName, headers::Headers, request::RequestHead, response::ResponseHead,
+};
 
-use crate::{Consumer, LocalFuture, RateLimiting, State};
-
-/// Who keeps a request on its way; implemented by the data plane, and by [`testing`](crate::testing).
-///
-/// As a [`Lookup`] it knows the value of every variable that is not set by a plugin.
-pub trait Host: Lookup {
-    /// The head of the request.
-    fn request(&self) -> &RequestHead;
-    /// The head of the request, to change its fields.
-    fn request_mut(&mut self) -> &mut RequestHead;
-    /// The head of the response; of no meaning before [`Host::is_responding`].
-    fn response(&self) -> &ResponseHead;
-    /// The head of the response, to change it.
-    fn response_mut(&mut self) -> &mut ResponseHead;
-    /// Whether the head of the response is known.
-    fn is_responding(&self) -> bool;
-    /// Whether the response came from the upstream, and is not the gateway's own.
-    fn is_upstreams(&self) -> bool;
-    /// What plugins have said.
-    fn state(&self) -> &State;
-    /// The same, to add to.
-    fn state_mut(&mut self) -> &mut State;
-    /// The route; `None` where none matched.
-    fn route(&self) -> Option<RouteFacts<'_>>;
-    /// The path in normal form.
-    fn uri(&self) -> &[u8];
-    /// The query without its `?`, as plugins have left it.
-    fn query(&self) -> &[u8];
-    /// Address of the client.
-    fn remote_addr(&self) -> IpAddr;
-    /// Number of the worker, from 0.
-    fn worker(&self) -> usize;
-    /// Time since the Unix epoch, good to some milliseconds.
-    fn now(&self) -> Duration;
-    /// How long things took so far.
-    fn timing(&self) -> Timing;
-    /// Reads the body of the request, up to its end or a little more than `limit` bytes.
-    fn read_body(&mut self, limit: u64) -> LocalFuture<'_, Result<(), BodyError>>;
-    /// The body, where all of it has been read or set.
-    fn body(&self) -> Option<Cow<'_, [u8]>>;
-    /// Replaces the body that is sent to the upstream.
-    fn set_body(&mut self, body: Vec<u8>);
-    /// Keeps the first `limit` bytes of the body, however it goes on, until the exchange has ended.
-    fn keep_body(&mut self, limit: usize);
-    /// The first bytes of the body as received so far: at least those that are to be kept, where they have come.
-    fn kept_body(&self) -> Cow<'_, [u8]>;
-}
+use crate::{
+    BodyFilter, Consumer, Destination, RateLimiting,
+    host::{Host, State},
+};
 
 /// What a route tells of itself.
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +50,9 @@ pub struct Timing {
     pub body_sent: u64,
 }
 
-/// Why a body cannot be had.
+/// Why a body cannot be had, or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BodyError {
     /// It is longer than asked for.
     #[error("request size is greater than the maximum size allowed")]
@@ -95,29 +60,12 @@ pub enum BodyError {
     /// The client is gone or too slow, or what it sent is no body.
     #[error("the client did not send its body")]
     Broken,
-}
-
-/// Sees the body of a response piece by piece, and changes it.
-pub trait BodyFilter {
-    /// All `header_filter` hooks have run, and the head is about to be sent: the last moment to change it. `false` takes the filter
-    /// away.
-    fn begin(&mut self, _ex: &mut Exchange<'_>) -> bool {
-        true
-    }
-
-    /// Whether it sees what all others have made of the body, whatever its plugin's priority: what encodes a body for the client does.
-    fn runs_last(&self) -> bool {
-        false
-    }
-
-    /// Takes a piece as it came, and appends to `out` what goes on in its place. The last call has `is_last`, maybe with an empty
-    /// piece. It is not made where the response broke off.
-    fn filter(&mut self, ex: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>);
-
-    /// Whether the body keeps its length, so that `Content-Length` stays.
-    fn keeps_length(&self) -> bool {
-        false
-    }
+    /// It has not been read, and would come behind the one that is to replace it.
+    #[error("the body has not been read")]
+    Unread,
+    /// The request has been sent to the upstream.
+    #[error("the request has been sent already")]
+    Sent,
 }
 
 /// A request and its response as a hook sees them.
@@ -156,15 +104,14 @@ impl<'a> Exchange<'a> {
         self.host.request().headers.get(name.as_bytes())
     }
 
-    /// Makes `value` the only field of this name that the upstream gets, or takes the field away.
-    pub fn set_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let headers = self.request_headers();
-        match value {
-            Some(value) => headers.set(name.as_bytes(), value),
-            None => {
-                headers.remove(name.as_bytes());
-            }
-        }
+    /// Makes `value` the only field of this name that the upstream gets, or takes the field away. CR, LF and NUL in it become spaces.
+    pub fn set_header(&mut self, name: &FieldName, value: Option<&[u8]>) {
+        put(self.request_headers(), name, value);
+    }
+
+    /// Gives the upstream a field more. CR, LF and NUL in the value become spaces.
+    pub fn add_header(&mut self, name: &FieldName, value: &[u8]) {
+        self.request_headers().append_field(name, value);
     }
 
     /// The method, as plugins have left it.
@@ -213,11 +160,14 @@ impl<'a> Exchange<'a> {
         self.host.state_mut().outgoing.host = Some(host);
     }
 
-    /// Sends the request to another upstream than the route's; `None`: to one that does not exist, which is a 502.
-    pub fn set_upstream(&mut self, upstream: Option<Arc<Upstream>>) {
-        let outgoing = &mut self.host.state_mut().outgoing;
-        outgoing.has_no_upstream = upstream.is_none();
-        outgoing.upstream = upstream;
+    /// Says where the request goes; what was said last counts.
+    pub fn set_destination(&mut self, destination: Destination) {
+        self.host.state_mut().outgoing.destination = destination;
+    }
+
+    /// The node that is asked, from `before_proxy` on, or was asked last; `None` where none was.
+    pub fn node(&self) -> Option<SocketAddr> {
+        self.host.node()
     }
 
     /// Address of the client.
@@ -230,7 +180,8 @@ impl<'a> Exchange<'a> {
         self.host.route()
     }
 
-    /// Number of the worker that serves the request, from 0: where a plugin keeps things per worker.
+    /// Number of the worker that serves the request, from 0: where a plugin keeps things per worker. A reload may start more workers than
+    /// there were when a table was made; what is looked up by this number must be there for any (the remainder of a division will do).
     pub fn worker(&self) -> usize {
         self.host.worker()
     }
@@ -271,37 +222,55 @@ impl<'a> Exchange<'a> {
     }
 
     /// Who asked; `None` before a plugin found out.
-    pub fn consumer(&self) -> Option<&Arc<Consumer>> {
-        self.host.state().consumer.as_ref()
+    pub fn consumer(&self) -> Option<&Consumer> {
+        self.host.state().consumer.as_deref()
     }
 
     /// Says who asked, also to the upstream (`attach_consumer` in `apisix/consumer.lua`).
     pub fn attach(&mut self, consumer: Arc<Consumer>) {
+        const USERNAME: FieldName = FieldName::from_static("X-Consumer-Username");
+        const CREDENTIAL: FieldName = FieldName::from_static("X-Credential-Identifier");
+        const CUSTOM_ID: FieldName = FieldName::from_static("X-Consumer-Custom-ID");
         for (name, value) in [
-            ("X-Consumer-Username", Some(&consumer.username)),
-            ("X-Credential-Identifier", consumer.credential_id.as_ref()),
-            ("X-Consumer-Custom-ID", consumer.custom_id.as_ref()),
+            (&USERNAME, Some(&consumer.username)),
+            (&CREDENTIAL, consumer.credential_id.as_ref()),
+            (&CUSTOM_ID, consumer.custom_id.as_ref()),
         ] {
             self.set_header(name, value.map(|value| value.as_bytes()));
         }
         self.host.state_mut().consumer = Some(consumer);
     }
 
-    /// Reads the body of the request and shows it, where it has no more than `limit` bytes.
+    /// Reads the body of the request, where it has no more than `limit` bytes; [`Self::body`] shows it then. What has been read is
+    /// kept for the upstream, and is not read again.
     ///
     /// # Errors
     /// It is longer, or cannot be read.
-    pub async fn body(&mut self, limit: u64) -> Result<Cow<'_, [u8]>, BodyError> {
+    pub async fn read_body(&mut self, limit: u64) -> Result<(), BodyError> {
         self.host.read_body(limit).await?;
         match self.host.body() {
-            Some(body) if body.len() as u64 <= limit => Ok(body),
+            Some(body) if body.len() as u64 <= limit => Ok(()),
             _ => Err(BodyError::TooLarge),
         }
     }
 
+    /// The body of the request, where all of it has been read or a plugin has set it.
+    pub fn body(&self) -> Option<Cow<'_, [u8]>> {
+        self.host.body()
+    }
+
     /// Replaces the body that is sent to the upstream, and its length.
-    pub fn set_body(&mut self, body: Vec<u8>) {
-        self.host.set_body(body);
+    ///
+    /// # Errors
+    /// The body of the client has not been read ([`Self::read_body`]), or a response has come.
+    pub fn set_body(&mut self, body: Vec<u8>) -> Result<(), BodyError> {
+        if self.host.is_responding() {
+            return Err(BodyError::Sent);
+        }
+        self.host
+            .set_body(body)
+            .then_some(())
+            .ok_or(BodyError::Unread)
     }
 
     /// Keeps the first `limit` bytes of the body of the request for hooks that run later, as loggers need them. Nothing waits for
@@ -349,15 +318,14 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Makes `value` the only field of this name in the response, or takes the field away.
-    pub fn set_response_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let headers = self.response_headers();
-        match value {
-            Some(value) => headers.set(name.as_bytes(), value),
-            None => {
-                headers.remove(name.as_bytes());
-            }
-        }
+    /// Makes `value` the only field of this name in the response, or takes the field away. CR, LF and NUL in it become spaces.
+    pub fn set_response_header(&mut self, name: &FieldName, value: Option<&[u8]>) {
+        put(self.response_headers(), name, value);
+    }
+
+    /// Gives the response a field more. CR, LF and NUL in the value become spaces.
+    pub fn add_response_header(&mut self, name: &FieldName, value: &[u8]) {
+        self.response_headers().append_field(name, value);
     }
 
     /// Asks to see the body of the response, and maybe to change it. For `header_filter` hooks.
@@ -369,13 +337,6 @@ impl<'a> Exchange<'a> {
             filters.iter().take_while(|one| !one.runs_last()).count()
         };
         filters.insert(place, Box::new(filter));
-    }
-
-    /// Asks the filters of the body whether they stay. Hosts do so once, when all `header_filter` hooks have run.
-    pub fn begin_filters(&mut self) {
-        let mut filters = std::mem::take(&mut self.host.state_mut().filters);
-        filters.retain_mut(|filter| filter.begin(self));
-        self.host.state_mut().filters = filters;
     }
 
     /// Keeps a value from hook to hook of this plugin's, in place of the one kept before.
@@ -412,13 +373,32 @@ impl<'a> Exchange<'a> {
         &mut self.host.state_mut().rate_limiting
     }
 
-    /// What plugins have said about the request.
-    pub fn state(&self) -> &State {
+    /// Whether a plugin has given a variable a value: what templates say may differ from what the request says.
+    pub fn has_set_variables(&self) -> bool {
+        !self.host.state().variables.is_empty()
+    }
+
+    /// The value that a plugin has given to a variable.
+    pub fn set_value(&self, variable: &Variable) -> Option<&[u8]> {
+        self.host.state().variable(variable)
+    }
+
+    pub(crate) fn state(&self) -> &State {
         self.host.state()
     }
 
     pub(crate) fn state_mut(&mut self) -> &mut State {
         self.host.state_mut()
+    }
+}
+
+/// Makes a value the only one of a name, or takes the fields of that name away.
+fn put(headers: &mut Headers, name: &FieldName, value: Option<&[u8]>) {
+    match value {
+        Some(value) => headers.set_field(name, value),
+        None => {
+            headers.remove(name.as_str().as_bytes());
+        }
     }
 }
 
@@ -433,24 +413,6 @@ impl Lookup for Exchange<'_> {
 
     fn append(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
         self.host.append(variable, out)
-    }
-}
-
-impl State {
-    /// The value that a plugin gave to a variable, or that follows from what plugins have said. Hosts ask here first.
-    #[inline]
-    pub fn variable(&self, variable: &Variable) -> Option<&[u8]> {
-        if let Some((_, value)) = self.variables.iter().find(|(name, _)| name == variable) {
-            return Some(value);
-        }
-        match variable {
-            Variable::ConsumerName => Some(self.consumer.as_ref()?.name.as_bytes()),
-            Variable::ConsumerGroupId => {
-                Some(self.consumer.as_ref()?.group_id.as_ref()?.as_bytes())
-            }
-            Variable::RateLimitingInfo => self.rate_limiting.text(),
-            _ => None,
-        }
     }
 }
 

@@ -2,6 +2,19 @@
 //!
 //! Two forms exist. The plain one never waits and costs one virtual call; most plugins need no other. The waiting one
 //! (`…Async`) is for what has to ask somebody; its future is boxed, which costs an allocation per request.
+//!
+//! What every plugin can count on, and must put up with:
+//!
+//! - The hooks of a request run one after the other on the thread of its worker, all of them on the instance that was in force when the
+//!   request came.
+//! - A waiting hook may be dropped while it waits: when its client leaves, or the process ends. What must happen whatever comes is done in
+//!   a `Drop`. It bounds its own waits.
+//! - `rewrite` and `access` run once. `before_proxy` runs for each attempt at a node. `header_filter` runs for each response that is about
+//!   to be sent: once more where the upstream's turns out to be none and the gateway answers in its place. `log` runs once for a request
+//!   whose route was looked for, also when the client is gone.
+//! - A hook may run without those before it: another plugin's answer ends a phase, and later plugins see only the response and the log.
+//! - Work that goes on beside requests belongs to a value in an `Arc` that the plugin holds, made in `compile`; hooks get `&self` and clone
+//!   that.
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use lockgate_expr::Expr;
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub struct Instance {
     pub(crate) priority: i64,
     filter: Option<Expr>,
     /// The body that answers of 400 and above have instead of their own.
-    pub(crate) error_body: Option<Arc<[u8]>>,
+    pub(crate) error_body: Option<Bytes>,
 }
 
 /// What an object says of a plugin.
@@ -55,11 +56,11 @@ impl Slot {
             ConfigError(format!("failed to validate the 'vars' expression: {error}"))
         })?;
         let error_body = member("error_response").map(|body| match body {
-            Value::String(text) => text.as_bytes().into(),
+            Value::String(text) => Bytes::copy_from_slice(text.as_bytes()),
             other => {
                 let mut text = other.to_string().into_bytes();
                 text.push(b'\n');
-                text.into()
+                Bytes::from(text)
             }
         });
         let filled = cx.node.fill(plugin.about, Part::Plugin, config)?;

@@ -3,17 +3,22 @@
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
 use arc_swap::ArcSwapOption;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Compile, ConfigError};
+use crate::{Compile, ConfigError, compile};
 
 /// Metadata, compiled.
 pub trait Metadata: Any + Send + Sync + Sized {
-    /// Compiles metadata as it is stored.
+    /// The metadata as users write it, with the defaults of the schema filled in: plain data. [`Value`] where names of members are not
+    /// known ahead.
+    type Config: DeserializeOwned;
+
+    /// Compiles metadata.
     ///
     /// # Errors
     /// It cannot be honoured; what was in force before stays.
-    fn compile(config: &Value, cx: &Compile<'_>) -> Result<Self, ConfigError>;
+    fn compile(config: Self::Config, cx: &Compile<'_>) -> Result<Self, ConfigError>;
 }
 
 pub(crate) type AnyMetadata = Box<dyn Any + Send + Sync>;
@@ -28,7 +33,7 @@ impl MetadataType {
     /// Metadata of this type.
     pub const fn of<T: Metadata>() -> Self {
         Self {
-            compile: |config, cx| Ok(Box::new(T::compile(config, cx)?)),
+            compile: |config, cx| Ok(Box::new(T::compile(compile::parse(config)?, cx)?)),
         }
     }
 }

@@ -20,6 +20,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Its plugin metadata (`/apisix/admin/plugin_metadata/<name>`), where it reads any.
     const METADATA: Option<MetadataType> = None;
 
+    /// What the schema cannot say of a configuration. The Admin API asks before it stores one, so that its author is told at once, and
+    /// compiling asks again. It looks at the configuration alone, and must take references to secrets (`$secret://…`) for the values
+    /// that they stand for: they are not resolved when the Admin API asks.
+    const CHECK: Option<Check<Self::Config>> = None;
+
     /// What it serves through the `public-api` plugin and the gateway's own ports. Asked for once per process.
     const ENDPOINTS: Option<fn(&Node) -> Vec<Endpoint>> = None;
 
@@ -27,7 +32,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// a default needs none here.
     type Config: DeserializeOwned;
 
-    /// Compiles a configuration. All parsing happens here, none in hooks.
+    /// Compiles a configuration. All parsing happens here, none in hooks. It may run again for the same configuration, when something
+    /// that it asked for changes; what was compiled before serves requests until then.
     ///
     /// # Errors
     /// The configuration cannot be honoured; the object that holds it is not put in force.
@@ -36,6 +42,9 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Names the hooks: `on.access(self.clone()); on.log(self);`. A hook that is not named here does not run.
     fn hooks(self: Arc<Self>, on: &mut Hooks);
 }
+
+/// Says what is wrong with a configuration, in one sentence for whoever wrote it.
+pub type Check<C> = fn(&C) -> Result<(), ConfigError>;
 
 /// What is fixed about a plugin.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +112,7 @@ pub struct Descriptor {
     pub metadata: Option<MetadataType>,
     /// What it serves.
     pub endpoints: Option<fn(&Node) -> Vec<Endpoint>>,
+    check: Option<Check<Value>>,
     compile: fn(&Value, &Compile<'_>) -> Result<Hooks, ConfigError>,
 }
 
@@ -122,13 +132,27 @@ impl Descriptor {
             credential: P::CREDENTIAL,
             metadata: P::METADATA,
             endpoints: P::ENDPOINTS,
+            check: if P::CHECK.is_some() {
+                Some(|config| check::<P>(&compile::parse(config)?))
+            } else {
+                None
+            },
             compile: |config, cx| {
                 let config = compile::parse(config)?;
+                check::<P>(&config)?;
                 let mut hooks = Hooks::default();
                 Arc::new(P::compile(config, cx)?).hooks(&mut hooks);
                 Ok(hooks)
             },
         }
+    }
+
+    /// Checks what the schema cannot say of a configuration that has the defaults of the schema.
+    ///
+    /// # Errors
+    /// One sentence for whoever wrote it.
+    pub fn check(&self, config: &Value) -> Result<(), ConfigError> {
+        self.check.map_or(Ok(()), |check| check(config))
     }
 
     /// Compiles a configuration and names its hooks.
@@ -138,4 +162,8 @@ impl Descriptor {
     pub fn compile(&self, config: &Value, cx: &Compile<'_>) -> Result<Hooks, ConfigError> {
         (self.compile)(config, cx)
     }
+}
+
+fn check<P: Plugin>(config: &P::Config) -> Result<(), ConfigError> {
+    P::CHECK.map_or(Ok(()), |check| check(config))
 }

@@ -1,9 +1,10 @@
 //! What hooks answer with.
 
-use std::borrow::Cow;
-
-use lockgate_http::headers::Headers;
+use bytes::Bytes;
+use lockgate_http::{field::FieldName, headers::Headers};
 use serde::Serialize;
+
+use crate::SendFuture;
 
 /// What becomes of the request after a hook.
 #[derive(Debug)]
@@ -57,13 +58,59 @@ pub struct Reply {
 }
 
 /// The body of an answer.
+#[non_exhaustive]
 pub enum Body {
     /// The page that the gateway has for the status; nothing where it has none (2xx).
     Page,
     /// These bytes, by default as `text/plain`.
-    Bytes(Cow<'static, [u8]>),
-    /// Pieces that are made while they are sent, by default as `text/plain`; an empty piece is skipped.
-    Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
+    Bytes(Bytes),
+    /// Pieces that come while they are sent, by default as `text/plain`; made by [`Body::stream`] and [`Body::pieces`].
+    Stream(Box<dyn BodyStream>),
+}
+
+/// A body that comes while it is sent: the events of a model, the lines of a long report.
+pub trait BodyStream: Send {
+    /// The next piece; `None` at the end. It is asked for when the client has taken the one before, so a slow client slows the source;
+    /// when the client is gone the stream is dropped. An empty piece is skipped.
+    ///
+    /// # Errors
+    /// The body cannot be finished. The connection to the client is cut, so that what was sent is not taken for the whole.
+    fn next(&mut self) -> SendFuture<'_, Result<Option<Bytes>, StreamError>>;
+}
+
+/// Why a body cannot be finished: one sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StreamError(pub String);
+
+impl Body {
+    /// A body that comes while it is sent.
+    pub fn stream(stream: impl BodyStream + 'static) -> Self {
+        Self::Stream(Box::new(stream))
+    }
+
+    /// A body of pieces that need not be waited for, made while they are sent.
+    pub fn pieces<I>(pieces: I) -> Self
+    where
+        I: IntoIterator<IntoIter: Send + 'static>,
+        I::Item: Into<Bytes>,
+    {
+        Self::stream(Pieces(pieces.into_iter()))
+    }
+}
+
+struct Pieces<I>(I);
+
+impl<I: Iterator<Item: Into<Bytes>> + Send> BodyStream for Pieces<I> {
+    fn next(&mut self) -> SendFuture<'_, Result<Option<Bytes>, StreamError>> {
+        Box::pin(std::future::ready(Ok(self.0.next().map(Into::into))))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 impl std::fmt::Debug for Body {
@@ -71,7 +118,7 @@ impl std::fmt::Debug for Body {
         match self {
             Self::Page => out.write_str("Page"),
             Self::Bytes(bytes) => write!(out, "Bytes({})", bytes.escape_ascii()),
-            Self::Pieces(_) => out.write_str("Pieces"),
+            Self::Stream(_) => out.write_str("Stream"),
         }
     }
 }
@@ -88,7 +135,7 @@ impl Reply {
     }
 
     /// An answer of these bytes.
-    pub fn bytes(status: u16, body: impl Into<Cow<'static, [u8]>>) -> Self {
+    pub fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
         Self::new(status, Body::Bytes(body.into()))
     }
 
@@ -101,8 +148,8 @@ impl Reply {
 
     /// The same with a field more.
     #[must_use]
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.append(name.as_bytes(), value.as_ref());
+    pub fn header(mut self, name: &FieldName, value: impl AsRef<[u8]>) -> Self {
+        self.headers.append_field(name, value.as_ref());
         self
     }
 }

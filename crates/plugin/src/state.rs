@@ -24,6 +24,8 @@ pub struct State {
     pub variables: Vec<(Variable, Vec<u8>)>,
     /// Memory that a hook may write into and that is nobody's when it returns, so that no request has to allocate it.
     pub scratch: Vec<u8>,
+    /// Memory for bodies on their way from filter to filter.
+    pub between: Vec<u8>,
     /// What limiting plugins found.
     pub rate_limiting: RateLimiting,
     /// Whether hooks that run are noted.
@@ -47,10 +49,23 @@ pub struct Outgoing {
     pub query: Option<Vec<u8>>,
     /// The `Host` field (`upstream_host`).
     pub host: Option<Vec<u8>>,
-    /// Where the request goes instead of where the route says.
-    pub upstream: Option<Arc<Upstream>>,
-    /// The route's upstream is to be taken for missing: the id that a plugin named does not exist.
-    pub has_no_upstream: bool,
+    /// Where the request goes.
+    pub destination: Destination,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Destination {
+    /// Where the route says.
+    #[default]
+    Route,
+    /// To this upstream.
+    Upstream(Arc<Upstream>),
+    /// To an upstream that was named and does not exist, which is a 502.
+    Missing,
+    /// Nowhere: a `before_proxy` hook is going to answer, so the route needs no upstream and no node is chosen.
+    Plugin,
 }
 
 impl State {
@@ -62,15 +77,13 @@ impl State {
             uri,
             query,
             host,
-            upstream,
-            has_no_upstream,
+            destination,
         } = &mut self.outgoing;
         *method = None;
         *uri = None;
         *query = None;
         *host = None;
-        *upstream = None;
-        *has_no_upstream = false;
+        *destination = Destination::Route;
         self.fields.clear();
         self.filters.clear();
         self.variables.clear();
@@ -79,6 +92,24 @@ impl State {
         self.trace.clear();
         self.verdicts.clear();
         self.kept.clear();
+    }
+}
+
+impl State {
+    /// The value that a plugin gave to a variable, or that follows from what plugins have said. Hosts ask here first.
+    #[inline]
+    pub fn variable(&self, variable: &Variable) -> Option<&[u8]> {
+        if let Some((_, value)) = self.variables.iter().find(|(name, _)| name == variable) {
+            return Some(value);
+        }
+        match variable {
+            Variable::ConsumerName => Some(self.consumer.as_ref()?.name.as_bytes()),
+            Variable::ConsumerGroupId => {
+                Some(self.consumer.as_ref()?.group_id.as_ref()?.as_bytes())
+            }
+            Variable::RateLimitingInfo => self.rate_limiting.text(),
+            _ => None,
+        }
     }
 }
 

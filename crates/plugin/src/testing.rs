@@ -21,7 +21,12 @@
 //! assert_eq!((reply.status, reply.text()), (403, "{\"message\":\"closed\"}\n".into()));
 //! ```
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use lockgate_expr::{Lookup, Variable};
 use lockgate_http::{
@@ -37,9 +42,11 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BodyError, Chain, Compile, CompileHost, ConfigError, Consumer, Descriptor, Exchange, Flow,
-    Host, LocalFuture, Node, NodeOptions, Parent, Phase, Plugin, PluginSet, Reply, RouteFacts,
-    Slot, State, Timing, chain, consumer::Secret,
+    BodyError, BodyStream, Chain, Compile, CompileHost, ConfigError, Consumer, Descriptor,
+    Exchange, Filtered, Flow, LocalFuture, Node, NodeOptions, Parent, Plugin, PluginSet, Reply,
+    RouteFacts, Timing,
+    consumer::Secret,
+    host::{self, Host, Phase, Slot, State},
 };
 
 /// A node of one worker, and a runtime for what waits.
@@ -224,7 +231,7 @@ impl Tested {
     }
 
     fn run(&self, phase: Phase, request: &mut Request) -> Option<Reply> {
-        let flow = self.runtime.block_on(chain::run(
+        let flow = self.runtime.block_on(host::run(
             &self.chain,
             phase,
             None,
@@ -260,18 +267,28 @@ impl Tested {
     ) -> Vec<u8> {
         request.respond(status, fields);
         self.chain.filter_head(None, &mut Exchange::new(request));
-        Exchange::new(request).begin_filters();
+        host::begin_filters(&mut Exchange::new(request));
         let mut filters = std::mem::take(&mut request.state.filters);
-        let mut body = Vec::new();
+        let (mut between, mut body) = (Vec::new(), Vec::new());
+        request.is_cut = false;
         for (place, piece) in pieces.iter().enumerate() {
-            let mut piece = piece.to_vec();
-            for filter in &mut filters {
-                let mut out = Vec::new();
-                let is_last = place + 1 == pieces.len();
-                filter.filter(&mut Exchange::new(request), &piece, is_last, &mut out);
-                piece = out;
+            let is_last = place + 1 == pieces.len();
+            let mut ex = Exchange::new(request);
+            match host::filter_body(
+                &mut filters,
+                &mut ex,
+                piece,
+                is_last,
+                &mut between,
+                &mut body,
+            ) {
+                Filtered::More => {}
+                Filtered::End => break,
+                Filtered::Abort => {
+                    request.is_cut = true;
+                    break;
+                }
             }
-            body.extend(piece);
         }
         body
     }
@@ -309,6 +326,10 @@ pub struct Request {
     pub service: Option<(String, String)>,
     /// How much of the body a plugin asked to be kept.
     pub kept_bytes: usize,
+    /// The node that is asked.
+    pub node: Option<SocketAddr>,
+    /// Whether a filter cut the response.
+    pub is_cut: bool,
     is_responding: bool,
     is_upstreams: bool,
 }
@@ -340,6 +361,8 @@ impl Request {
             route_name: None,
             service: None,
             kept_bytes: 0,
+            node: None,
+            is_cut: false,
             is_responding: false,
             is_upstreams: false,
         }
@@ -434,13 +457,26 @@ fn feed(text: &str, head: impl FnOnce(&mut Buffer) -> bool) {
     assert!(head(&mut buffer), "a whole head");
 }
 
+/// All pieces of a stream, up to where it broke off.
+fn whole(mut stream: Box<dyn BodyStream>) -> Vec<u8> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let mut bytes = Vec::new();
+        while let Ok(Some(piece)) = stream.next().await {
+            bytes.extend(piece);
+        }
+        bytes
+    })
+}
+
 impl Reply {
     /// The body as text, its pieces joined.
     pub fn text(self) -> String {
         let bytes = match self.body {
             crate::Body::Page => Vec::new(),
-            crate::Body::Bytes(bytes) => bytes.into_owned(),
-            crate::Body::Pieces(pieces) => pieces.flatten().collect(),
+            crate::Body::Bytes(bytes) => bytes.into(),
+            crate::Body::Stream(stream) => whole(stream),
         };
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -555,6 +591,10 @@ impl Host for Request {
         self.timing
     }
 
+    fn node(&self) -> Option<SocketAddr> {
+        self.node
+    }
+
     fn read_body(&mut self, limit: u64) -> LocalFuture<'_, Result<(), BodyError>> {
         let is_long = self.body.len() as u64 > limit;
         Box::pin(async move {
@@ -570,8 +610,9 @@ impl Host for Request {
         Some(Cow::Borrowed(&self.body))
     }
 
-    fn set_body(&mut self, body: Vec<u8>) {
+    fn set_body(&mut self, body: Vec<u8>) -> bool {
         self.body = body;
+        true
     }
 
     fn keep_body(&mut self, limit: usize) {

@@ -2,16 +2,12 @@
 //!
 //! Nothing here runs for an upstream without the field `lockgate`.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    pin::pin,
-    task::Poll,
-};
+use std::hash::{BuildHasher as _, RandomState};
 
 use lockgate_upstream::{Beyond, Full, Gate, Inside, NodeSet, Picked, Retry, Room, Sticky, Tried};
 use tokio::time::Instant;
 
-use crate::{client::Client, exchange::Exchange, worker::Worker};
+use crate::{client::Client, exchange::Exchange, io::while_there, worker::Worker};
 
 /// A request that may be under way, and until when it may wait for a node.
 #[derive(Debug)]
@@ -42,7 +38,7 @@ pub(crate) async fn turn<'a>(
         return Ok(None);
     };
     let until = gate.patience();
-    let inside = while_there(client, gate.enter(until)).await?;
+    let inside = patient(client, gate.enter(until)).await?;
     Ok(Some(Turn {
         gate,
         until,
@@ -81,7 +77,7 @@ pub(crate) async fn pick<'n>(
         Room::Full => None,
     };
     let picked = match turn {
-        Some(turn) => while_there(client, turn.gate.wait_for(turn.until, look)).await?,
+        Some(turn) => patient(client, turn.gate.wait_for(turn.until, look)).await?,
         None => look().flatten(),
     };
     if let (Some(picked), Some(sticky)) = (&picked, &beyond.sticky) {
@@ -90,27 +86,14 @@ pub(crate) async fn pick<'n>(
     Ok(picked)
 }
 
-/// Waits as long as the client does.
-async fn while_there<T>(
+async fn patient<T>(
     client: &Client,
     waiting: impl Future<Output = Result<T, Full>>,
 ) -> Result<T, Refused> {
-    let mut waiting = pin!(waiting);
-    let mut watches = true;
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(outcome) = waiting.as_mut().poll(context) {
-            return Poll::Ready(outcome.map_err(Refused::Full));
-        }
-        if watches && let Poll::Ready(is_gone) = client.stream.poll_ended(context) {
-            if is_gone {
-                return Poll::Ready(Err(Refused::ClientGone));
-            }
-            // Its next request, or more of its body, is on its way: what comes behind cannot be seen.
-            watches = false;
-        }
-        Poll::Pending
-    })
-    .await
+    match while_there(&client.stream, waiting).await {
+        Some(outcome) => outcome.map_err(Refused::Full),
+        None => Err(Refused::ClientGone),
+    }
 }
 
 fn cookie<'e>(exchange: &'e Exchange, sticky: &Sticky) -> Option<&'e [u8]> {

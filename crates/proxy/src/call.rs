@@ -373,7 +373,7 @@ impl Call<'_> {
                     .keep(self.key, connection, self.upstream.keep(), now);
             }
             Relayed::WholeLast => {}
-            Relayed::UpstreamBroke | Relayed::ClientGone => return After::Drop,
+            Relayed::UpstreamBroke | Relayed::ClientGone | Relayed::Cut => return After::Drop,
         }
         if keeps_alive {
             After::Keep

@@ -10,7 +10,7 @@ use lockgate_http::{
     response::ResponseHead,
 };
 use lockgate_net::buffer::Buffer;
-use lockgate_plugin::State;
+use lockgate_plugin::host::State;
 use smallvec::SmallVec;
 
 use crate::{
@@ -59,6 +59,8 @@ pub(crate) struct Exchange {
     pub(crate) node_name: Vec<u8>,
     /// `Set-Cookie` field of the gateway's own for the response; empty for none.
     pub(crate) set_cookie: Vec<u8>,
+    /// The node that was picked last.
+    pub(crate) node: Option<SocketAddr>,
     /// What was tried upstream, in order.
     pub(crate) attempts: SmallVec<[Attempt; 2]>,
     /// A head of the response has been sent, at least in part.
@@ -145,6 +147,7 @@ impl Exchange {
         self.node_host.clear();
         self.node_name.clear();
         self.set_cookie.clear();
+        self.node = None;
         self.attempts.clear();
         self.has_answered = false;
         self.looked_at = 0;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
 use lockgate_http::{head::HeadError, pool::Connection};
 use lockgate_net::stream::Stream;
-use lockgate_plugin::{Flow, Phase};
+use lockgate_plugin::{Flow, host::Phase};
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, PassHost, Retry, Tried, Upstream};
 use thiserror::Error;
@@ -179,6 +179,7 @@ pub(crate) async fn forward(
             let reason = Reason::AllTried;
             return reply::page(scene, exchange, 502, reason, After::Keep).await;
         };
+        exchange.node = Some(node.address);
         // For each attempt, as the reference does it.
         if scene.runs(Phase::BeforeProxy)
             && let Flow::Reply(reply) = phases::run(scene, exchange, Phase::BeforeProxy).await

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    pin::pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -160,6 +161,26 @@ pub(crate) fn poll_read(
             other.map(|read| read.map(|_| Bytes::End))
         }
     }
+}
+
+/// Waits for something as long as the client does; `None` when it is gone.
+pub(crate) async fn while_there<T>(client: &Stream, waiting: impl Future<Output = T>) -> Option<T> {
+    let mut waiting = pin!(waiting);
+    let mut watches = true;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(outcome) = waiting.as_mut().poll(context) {
+            return Poll::Ready(Some(outcome));
+        }
+        if watches && let Poll::Ready(is_gone) = client.poll_ended(context) {
+            if is_gone {
+                return Poll::Ready(None);
+            }
+            // Its next request, or more of its body, is on its way: what comes behind cannot be seen.
+            watches = false;
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Which buffer to read into.

@@ -4,11 +4,12 @@ use lockgate_http::{
     body::write_chunk_size, field::Known, head::Version, headers::Headers, request::Method,
     response::ResponseHead,
 };
+use lockgate_plugin::{BodyFilter, BodyStream, Filtered};
 
 use crate::{
     client::After,
     exchange::{Answer, Exchange},
-    io::write_all,
+    io::{while_there, write_all},
     phases, reply,
     respond::{self, write_decimal, write_status_line},
     scene::Scene,
@@ -27,8 +28,11 @@ pub(crate) struct Reply<'a> {
 /// Its body.
 pub(crate) enum Body<'a> {
     Bytes(&'a [u8]),
-    Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
+    Stream(Box<dyn BodyStream>),
 }
+
+/// The client is gone, or must not take what it got for the whole.
+struct Cut;
 
 /// Whether plugins have a say in the head of an answer of the gateway's own.
 #[inline]
@@ -48,9 +52,9 @@ pub(crate) async fn send(
 ) -> After {
     let Scene { worker, client, .. } = *scene;
     let after = reply::fit(worker, exchange, after);
-    let length = match &reply.body {
-        Body::Bytes(bytes) => bytes.len() as u64,
-        Body::Pieces(_) => 0,
+    let (length, is_streamed) = match &reply.body {
+        Body::Bytes(bytes) => (bytes.len() as u64, false),
+        Body::Stream(_) => (0, true),
     };
     exchange.response.begin(reply.status, length);
     exchange.answer = Answer::Own;
@@ -59,45 +63,38 @@ pub(crate) async fn send(
     for (name, value) in reply.headers.into_iter().flat_map(Headers::iter) {
         headers.append(name, value);
     }
-    let has_body = length > 0 || matches!(reply.body, Body::Pieces(_));
-    if has_body && headers.get_known(Known::ContentType).is_none() {
+    if (length > 0 || is_streamed) && headers.get_known(Known::ContentType).is_none() {
         headers.append(b"Content-Type", reply.content_type.as_bytes());
     }
     if scene.filters_head() || exchange.plugins.is_traced {
         phases::filter_head(scene, exchange);
     }
     let mut filters = std::mem::take(&mut exchange.plugins.filters);
-    let is_silent = exchange.request.method() == Method::Head
-        || ResponseHead::forbids_body(exchange.response.status());
-    let filtered;
+    let mut filtered = Vec::new();
     let body = match reply.body {
         Body::Bytes(bytes) if filters.is_empty() => Body::Bytes(bytes),
         Body::Bytes(bytes) => {
-            let mut out = Vec::new();
-            phases::filter_body(scene, exchange, &mut filters, bytes, true, &mut out);
-            filters.clear();
-            filtered = out;
+            let passed =
+                phases::filter_body(scene, exchange, &mut filters, bytes, true, &mut filtered);
+            if passed == Filtered::Abort {
+                return After::Drop;
+            }
             Body::Bytes(&filtered)
         }
-        pieces @ Body::Pieces(_) => pieces,
+        stream @ Body::Stream(_) => stream,
     };
-    let is_chunked =
-        matches!(body, Body::Pieces(_)) && exchange.request.version() == Version::Http11;
-    let after = match (&body, after) {
-        (Body::Pieces(_), After::Keep) if !is_chunked => After::Close,
+    let is_chunked = is_streamed && exchange.request.version() == Version::Http11;
+    let after = match after {
+        After::Keep if is_streamed && !is_chunked => After::Close,
         _ => after,
     };
+    let is_silent = exchange.request.method() == Method::Head
+        || ResponseHead::forbids_body(exchange.response.status());
     exchange.status = exchange.response.status();
     let mut out = std::mem::take(&mut exchange.out);
     out.clear();
-    write_head(
-        scene,
-        exchange,
-        &body,
-        is_chunked,
-        after == After::Keep,
-        &mut out,
-    );
+    let keeps_alive = after == After::Keep;
+    write_head(scene, exchange, &body, is_chunked, keeps_alive, &mut out);
     exchange.has_answered = true;
     let sent = match body {
         Body::Bytes(bytes) => {
@@ -105,42 +102,18 @@ pub(crate) async fn send(
             exchange.body_bytes_sent += bytes.len() as u64;
             write(scene, exchange, &[&out, bytes]).await
         }
-        Body::Pieces(_) if is_silent => write(scene, exchange, &[&out]).await,
-        Body::Pieces(mut pieces) => {
-            let mut sent = write(scene, exchange, &[&out]).await;
-            let mut piece = pieces.next();
-            while let (Ok(()), Some(bytes)) = (sent, piece) {
-                piece = pieces.next();
-                let mut edited = Vec::new();
-                let bytes = if filters.is_empty() {
-                    bytes
-                } else {
-                    let is_last = piece.is_none();
-                    phases::filter_body(
-                        scene,
-                        exchange,
-                        &mut filters,
-                        &bytes,
-                        is_last,
-                        &mut edited,
-                    );
-                    edited
-                };
-                if bytes.is_empty() {
-                    continue;
-                }
-                exchange.body_bytes_sent += bytes.len() as u64;
-                out.clear();
-                if is_chunked {
-                    write_chunk_size(&mut out, bytes.len());
-                }
-                let tail: &[u8] = if is_chunked { b"\r\n" } else { b"" };
-                sent = write(scene, exchange, &[&out, &bytes, tail]).await;
+        Body::Stream(_) if is_silent => write(scene, exchange, &[&out]).await,
+        Body::Stream(mut stream) => {
+            let head = write(scene, exchange, &[&out]).await;
+            let pass = Pass {
+                scene,
+                is_chunked,
+                filters: &mut filters,
+            };
+            match head {
+                Ok(()) => pass.run(exchange, stream.as_mut()).await,
+                cut => cut,
             }
-            if is_chunked && sent.is_ok() {
-                sent = write(scene, exchange, &[b"0\r\n\r\n"]).await;
-            }
-            sent
         }
     };
     exchange.out = out;
@@ -154,12 +127,79 @@ pub(crate) async fn send(
     after
 }
 
-async fn write(scene: &Scene<'_>, exchange: &mut Exchange, parts: &[&[u8]]) -> Result<(), ()> {
+/// Passes a streamed body on.
+struct Pass<'a> {
+    scene: &'a Scene<'a>,
+    is_chunked: bool,
+    filters: &'a mut [Box<dyn BodyFilter>],
+}
+
+impl Pass<'_> {
+    async fn run(self, exchange: &mut Exchange, stream: &mut dyn BodyStream) -> Result<(), Cut> {
+        let mut size = Vec::new();
+        let mut filtered = Vec::new();
+        let mut passed = Filtered::More;
+        while passed == Filtered::More {
+            let next = while_there(&self.scene.client.stream, stream.next()).await;
+            let piece = match next {
+                None => {
+                    tracing::info!(client = %self.scene.client.peer, "client closed the connection during the response");
+                    return Err(Cut);
+                }
+                Some(Ok(piece)) => piece,
+                Some(Err(error)) => {
+                    tracing::error!(%error, "an answer cannot be finished: the client's connection is cut");
+                    return Err(Cut);
+                }
+            };
+            let is_last = piece.is_none();
+            let piece = piece.unwrap_or_default();
+            let bytes: &[u8] = if self.filters.is_empty() {
+                if is_last {
+                    passed = Filtered::End;
+                }
+                &piece
+            } else {
+                filtered.clear();
+                passed = phases::filter_body(
+                    self.scene,
+                    exchange,
+                    self.filters,
+                    &piece,
+                    is_last,
+                    &mut filtered,
+                );
+                &filtered
+            };
+            if passed == Filtered::Abort {
+                return Err(Cut);
+            }
+            if bytes.is_empty() {
+                continue;
+            }
+            exchange.body_bytes_sent += bytes.len() as u64;
+            size.clear();
+            let tail: &[u8] = if self.is_chunked {
+                write_chunk_size(&mut size, bytes.len());
+                b"\r\n"
+            } else {
+                b""
+            };
+            write(self.scene, exchange, &[&size, bytes, tail]).await?;
+        }
+        if self.is_chunked {
+            write(self.scene, exchange, &[b"0\r\n\r\n"]).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn write(scene: &Scene<'_>, exchange: &mut Exchange, parts: &[&[u8]]) -> Result<(), Cut> {
     let Scene { worker, client, .. } = *scene;
     let limit = worker.options().send_timeout;
     let sent = write_all(&client.stream, &client.deadline, limit, parts).await;
     exchange.bytes_sent += parts.iter().map(|part| part.len() as u64).sum::<u64>();
-    sent.map_err(|_gone| ())
+    sent.map_err(|_gone| Cut)
 }
 
 fn write_head(
@@ -201,10 +241,10 @@ fn write_head(
             write_decimal(bytes.len() as u64, out);
             out.extend_from_slice(b"\r\n");
         }
-        Body::Pieces(_) if is_chunked => {
+        Body::Stream(_) if is_chunked => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        Body::Pieces(_) => {}
+        Body::Stream(_) => {}
     }
     out.extend_from_slice(if keeps_alive {
         b"Connection: keep-alive\r\n" as &[u8]

@@ -2,12 +2,18 @@
 //!
 //! The order is that of the reference's `http_access_phase` and of the phases of nginx that follow it (`apisix/init.lua`).
 
-use std::{borrow::Cow, net::IpAddr, rc::Rc, time::Duration};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
 use lockgate_expr::{Lookup, Value as Kinded, Variable};
 use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_plugin::{
-    BodyError, BodyFilter, Chain, Flow, Host, LocalFuture, Phase, RouteFacts, State, Timing,
+    BodyError, BodyFilter, Chain, Filtered, Flow, LocalFuture, RouteFacts, Timing,
+    host::{self, Host, Phase, State},
 };
 
 use crate::{
@@ -101,7 +107,7 @@ pub(crate) fn filter_head(scene: &Scene<'_>, exchange: &mut Exchange) {
     }
     if !exchange.plugins.filters.is_empty() {
         let mut hosted = Hosted::new(scene, exchange);
-        lockgate_plugin::Exchange::new(&mut hosted).begin_filters();
+        host::begin_filters(&mut lockgate_plugin::Exchange::new(&mut hosted));
     }
     if exchange.plugins.is_traced {
         report(scene, exchange);
@@ -137,22 +143,13 @@ pub(crate) fn filter_body(
     piece: &[u8],
     is_last: bool,
     out: &mut Vec<u8>,
-) {
+) -> Filtered {
+    let mut between = std::mem::take(&mut exchange.plugins.between);
     let mut hosted = Hosted::new(scene, exchange);
     let mut ex = lockgate_plugin::Exchange::new(&mut hosted);
-    let mut filters = filters.iter_mut();
-    let Some(first) = filters.next() else {
-        out.extend_from_slice(piece);
-        return;
-    };
-    let begin = out.len();
-    first.filter(&mut ex, piece, is_last, out);
-    let mut between = Vec::new();
-    for filter in filters {
-        between.clear();
-        between.extend(out.drain(begin..));
-        filter.filter(&mut ex, &between, is_last, out);
-    }
+    let filtered = host::filter_body(filters, &mut ex, piece, is_last, &mut between, out);
+    exchange.plugins.between = between;
+    filtered
 }
 
 /// Tells plugins that an exchange has ended.
@@ -178,7 +175,7 @@ impl<'a> Hosted<'a> {
 
     async fn run(&mut self, chain: &Chain, phase: Phase, beside: Option<&Chain>) -> Flow {
         let mut ex = lockgate_plugin::Exchange::new(self);
-        lockgate_plugin::run(chain, phase, beside, &mut ex).await
+        host::run(chain, phase, beside, &mut ex).await
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -293,6 +290,10 @@ impl Host for Hosted<'_> {
         }
     }
 
+    fn node(&self) -> Option<SocketAddr> {
+        self.exchange.node
+    }
+
     fn read_body(&mut self, limit: u64) -> LocalFuture<'_, Result<(), BodyError>> {
         Box::pin(async move {
             let Scene { worker, client, .. } = *self.scene;
@@ -314,9 +315,10 @@ impl Host for Hosted<'_> {
         self.exchange.upload.whole(unread).map(Cow::Borrowed)
     }
 
-    fn set_body(&mut self, body: Vec<u8>) {
-        self.exchange.upload.replace(body);
+    fn set_body(&mut self, body: Vec<u8>) -> bool {
+        let is_replaced = self.exchange.upload.replace(body);
         self.exchange.told.take();
+        is_replaced
     }
 
     fn keep_body(&mut self, limit: usize) {

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     Waiting,
     /// A plugin answered.
     Plugin(&'static str),
+    /// The plugin that was to answer did not.
+    NoAnswer,
     /// Neither route nor service has an upstream.
     NoUpstream,
     /// The upstream has no nodes, or none of their names has an address.
@@ -162,6 +164,7 @@ impl fmt::Display for Reason {
             Self::NoConsumerGroup => out.write_str("no such consumer group"),
             Self::Waiting => out.write_str("a global rule waits for a secret"),
             Self::Plugin(name) => write!(out, "plugin {name}"),
+            Self::NoAnswer => out.write_str("no plugin answered"),
             Self::NoUpstream => out.write_str("no upstream"),
             Self::NoNodes => out.write_str("no nodes"),
             Self::AllTried => out.write_str("every node has been tried"),

@@ -144,7 +144,15 @@ pub(crate) async fn plugins(
             own::Body::Bytes(page.as_bytes())
         }
         lockgate_plugin::Body::Bytes(ref bytes) => own::Body::Bytes(bytes),
-        lockgate_plugin::Body::Pieces(pieces) => own::Body::Pieces(pieces),
+        lockgate_plugin::Body::Stream(stream) => own::Body::Stream(stream),
+        body => {
+            tracing::error!(
+                plugin = reply.by,
+                ?body,
+                "an answer of a kind that is not known"
+            );
+            own::Body::Bytes(&[])
+        }
     };
     note(scene.client, exchange, Reason::Plugin(reply.by), status);
     let own = own::Reply {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lockgate_http::head::{Framing, HeadError};
-use lockgate_plugin::{Chain, Flow, Phase};
+use lockgate_plugin::{Chain, Destination, Flow, host::Phase};
 use lockgate_router::{Match, Routes};
 use lockgate_snapshot::{Route, Target};
 
@@ -224,16 +224,24 @@ async fn serve(scene: &Scene<'_>, exchange: &mut Exchange) -> After {
         let reason = Reason::NoRoute;
         return reply::send(scene, exchange, &NOT_FOUND, reason, After::Keep).await;
     };
-    let outgoing = &exchange.plugins.outgoing;
-    if let Some(upstream) = outgoing.upstream.clone() {
-        return forward::forward(scene, exchange, matched, &upstream).await;
-    }
-    let (status, reason) = match &matched.value().target {
-        _ if outgoing.has_no_upstream => (502, Reason::NoSuchUpstream),
-        Target::Upstream(upstream) => {
-            return forward::forward(scene, exchange, matched, upstream).await;
+    let (status, reason) = match &exchange.plugins.outgoing.destination {
+        Destination::Upstream(upstream) => {
+            let upstream = upstream.clone();
+            return forward::forward(scene, exchange, matched, &upstream).await;
         }
-        target => Reason::of_target(target).unwrap_or((503, Reason::NoUpstream)),
+        Destination::Missing => (502, Reason::NoSuchUpstream),
+        Destination::Plugin => {
+            return match phases::run(scene, exchange, Phase::BeforeProxy).await {
+                Flow::Reply(reply) => reply::plugins(scene, exchange, *reply).await,
+                Flow::Next => dead_end(scene, exchange, matched, 500, Reason::NoAnswer).await,
+            };
+        }
+        _ => match &matched.value().target {
+            Target::Upstream(upstream) => {
+                return forward::forward(scene, exchange, matched, upstream).await;
+            }
+            target => Reason::of_target(target).unwrap_or((503, Reason::NoUpstream)),
+        },
     };
     dead_end(scene, exchange, matched, status, reason).await
 }

@@ -10,6 +10,7 @@ use lockgate_http::{
     response::ResponseHead,
 };
 use lockgate_net::{buffer::Buffer, deadline::Deadline, stream::Stream};
+use lockgate_plugin::Filtered;
 
 use crate::{
     exchange::Exchange,
@@ -62,6 +63,8 @@ pub(crate) enum Relayed {
     UpstreamBroke,
     /// The client took no more.
     ClientGone,
+    /// A plugin cut it.
+    Cut,
 }
 
 /// How the body is framed for the client.
@@ -112,6 +115,8 @@ pub(crate) async fn relay(
     exchange.status = exchange.response.status();
     let head_bytes = out.len() as u64;
     let mut buffer = first;
+    // A plugin ended the body before the upstream did.
+    let mut is_ended = false;
     let relayed = loop {
         let mut data: Range<usize> = 0..0;
         let mut used = 0;
@@ -136,7 +141,12 @@ pub(crate) async fn relay(
         } else {
             filtered.clear();
             let is_last = body.is_done();
-            phases::filter_body(scene, exchange, &mut filters, bytes, is_last, &mut filtered);
+            match phases::filter_body(scene, exchange, &mut filters, bytes, is_last, &mut filtered)
+            {
+                Filtered::More => {}
+                Filtered::End => is_ended = true,
+                Filtered::Abort => break Relayed::Cut,
+            }
             &filtered
         };
         let mut tail = Vec::new();
@@ -148,6 +158,9 @@ pub(crate) async fn relay(
             if body.is_done() && body.write_last_chunk(&mut tail).is_err() {
                 tracing::error!(upstream = %upstream.name, "upstream sent malformed trailers");
                 break Relayed::UpstreamBroke;
+            }
+            if is_ended && !body.is_done() {
+                tail.extend_from_slice(b"0\r\n\r\n");
             }
             [&out, bytes, &tail]
         } else {
@@ -181,6 +194,15 @@ pub(crate) async fn relay(
         if let Some(buffer) = &mut buffer {
             buffer.consume(used);
         }
+        if is_ended && !body.is_done() {
+            // Nobody reads what the upstream has still to say, so its connection is of no further use. Where more was promised to the
+            // client, it must see that it does not come.
+            break if out_framing == Out::Plain {
+                Relayed::Cut
+            } else {
+                Relayed::WholeLast
+            };
+        }
         if body.is_done() {
             let left = buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
             // Bytes behind the end belong to nobody: such a connection is not used again.
@@ -213,7 +235,17 @@ pub(crate) async fn relay(
                 let mut last = Vec::new();
                 if !filters.is_empty() {
                     filtered.clear();
-                    phases::filter_body(scene, exchange, &mut filters, &[], true, &mut filtered);
+                    let passed = phases::filter_body(
+                        scene,
+                        exchange,
+                        &mut filters,
+                        &[],
+                        true,
+                        &mut filtered,
+                    );
+                    if passed == Filtered::Abort {
+                        break Relayed::Cut;
+                    }
                     if out_framing == Out::Chunked && !filtered.is_empty() {
                         write_chunk_size(&mut last, filtered.len());
                     }

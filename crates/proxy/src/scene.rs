@@ -1,6 +1,6 @@
 //! Where a request is served: on which connection, by which route, with which plugins.
 
-use lockgate_plugin::{Chain, Phase};
+use lockgate_plugin::{Chain, host::Phase};
 use lockgate_snapshot::{Snapshot, Target};
 
 use crate::{client::Client, request::Matched, worker::Worker};

@@ -96,12 +96,12 @@ impl Upload {
     }
 
     /// Puts another body in the place of one that has been read.
-    pub(crate) fn replace(&mut self, body: Vec<u8>) {
-        if self.is_read() {
+    pub(crate) fn replace(&mut self, body: Vec<u8>) -> bool {
+        let is_read = self.is_read();
+        if is_read {
             self.replaced = Some(body);
-        } else {
-            tracing::error!("a body that has not been read cannot be replaced");
         }
+        is_read
     }
 
     /// Keeps the first bytes of the body until the exchange has ended.

@@ -9,7 +9,7 @@ use std::{
 use lockgate_keyring::Part;
 use lockgate_model::resource;
 use lockgate_plugin::{
-    Chain, Compile, CompileHost, ConfigError, Descriptor, Node, Parent, PluginSet, Slot,
+    Chain, Compile, CompileHost, ConfigError, Descriptor, Node, Parent, PluginSet, host::Slot,
 };
 use lockgate_secret::has_reference;
 use lockgate_store::Entry;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use lockgate_plugin::{Compile, Consumers, Exchange, Flow, Reply};
+use lockgate_plugin::{Compile, Consumers, Exchange, FieldName, Flow, Reply};
 use serde::Serialize;
+
+const CUSTOM_ID: FieldName = FieldName::from_static("X-Consumer-Custom-ID");
+const CHALLENGE: FieldName = FieldName::from_static("WWW-Authenticate");
 
 /// Decides it, for one configuration of a plugin.
 #[derive(Debug)]
@@ -64,13 +67,13 @@ impl Fallback {
         };
         ex.attach(consumer);
         // The reference reads `custom_id` off the labels where a consumer is found by credentials, and only there.
-        ex.set_header("X-Consumer-Custom-ID", None);
+        ex.set_header(&CUSTOM_ID, None);
         Flow::Next
     }
 
     fn refuse(&self, message: &str) -> Flow {
         Reply::json(401, &Refusal { message })
-            .header("WWW-Authenticate", &*self.challenge)
+            .header(&CHALLENGE, &*self.challenge)
             .into()
     }
 }

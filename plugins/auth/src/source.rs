@@ -4,36 +4,38 @@ use std::borrow::Cow;
 
 use lockgate_content::form;
 use lockgate_expr::{Lookup as _, Variable};
-use lockgate_plugin::Exchange;
+use lockgate_plugin::{Exchange, FieldName};
+
+const COOKIE: FieldName = FieldName::from_static("Cookie");
 
 /// A field of the request.
 #[derive(Debug)]
 pub(crate) struct Field {
-    name: Box<str>,
-    /// The name with hyphens for underscores, where it has some: fields are looked for under both, as nginx does for scripts
+    /// Under which names it is looked for. With hyphens for underscores too, where it has some, as nginx does for scripts
     /// (`ngx.req.get_headers`).
-    hyphened: Option<Box<str>>,
+    names: Vec<FieldName>,
 }
 
 impl Field {
     pub(crate) fn new(name: String) -> Self {
-        let hyphened = name.contains('_').then(|| name.replace('_', "-").into());
+        let hyphened = name.contains('_').then(|| name.replace('_', "-"));
+        let names = [Some(name), hyphened].into_iter().flatten();
         Self {
-            name: name.into(),
-            hyphened,
+            // What cannot be a name is none of any field.
+            names: names
+                .filter_map(|name| FieldName::parse(name).ok())
+                .collect(),
         }
     }
 
     /// The value of its first line.
     pub(crate) fn of<'e>(&self, ex: &'e Exchange<'_>) -> Option<&'e [u8]> {
-        let found = ex.header(&self.name);
-        found.or_else(|| ex.header(self.hyphened.as_deref()?))
+        self.names.iter().find_map(|name| ex.header(name.as_str()))
     }
 
     /// Keeps it from the upstream.
     pub(crate) fn hide(&self, ex: &mut Exchange<'_>) {
-        ex.set_header(&self.name, None);
-        if let Some(name) = &self.hyphened {
+        for name in &self.names {
             ex.set_header(name, None);
         }
     }
@@ -114,6 +116,6 @@ impl Cookie {
             .filter(|cookie| !cookie.is_empty() && !is_it(cookie))
             .collect();
         let kept = kept.join(&b"; "[..]);
-        ex.set_header("Cookie", (!kept.is_empty()).then_some(&kept[..]));
+        ex.set_header(&COOKIE, (!kept.is_empty()).then_some(&kept[..]));
     }
 }

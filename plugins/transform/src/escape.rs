@@ -24,33 +24,6 @@ pub(crate) fn escape_value(value: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Percent-encodes what may not stand in the name of a field.
-pub(crate) fn escape_name(name: &[u8], out: &mut Vec<u8>) {
-    escape(name, out, |byte| {
-        byte <= b' '
-            || byte >= 0x7f
-            || matches!(
-                byte,
-                b'"' | b'('
-                    | b')'
-                    | b','
-                    | b'/'
-                    | b':'
-                    | b';'
-                    | b'<'
-                    | b'='
-                    | b'>'
-                    | b'?'
-                    | b'@'
-                    | b'['
-                    | b'\\'
-                    | b']'
-                    | b'{'
-                    | b'}'
-            )
-    });
-}
-
 fn escape(text: &[u8], out: &mut Vec<u8>, is_escaped: impl Fn(u8) -> bool) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
@@ -83,8 +56,6 @@ mod tests {
             (escape_path, "", ""),
             (escape_target, "?a=b c&d=\r\n%é", "?a=b%20c&d=%0D%0A%é"),
             (escape_value, "a b\tc\r\nd: e\u{7f}", "a b\tc%0D%0Ad: e%7F"),
-            (escape_name, "X-Api_1", "X-Api_1"),
-            (escape_name, "X Api(é)", "X%20Api%28%C3%A9%29"),
         ] {
             let mut out = Vec::new();
             escape(text.as_bytes(), &mut out);

@@ -2,23 +2,23 @@
 
 use lockgate_expr::Template;
 use lockgate_pattern::Captures;
-use lockgate_plugin::{ConfigError, Exchange};
+use lockgate_plugin::{ConfigError, Exchange, FieldName, InvalidFieldName};
 use serde_json::Value;
 
-use crate::escape::{escape_name, escape_value};
+use crate::escape::escape_value;
 
 /// What is done to the fields of a head, in this order.
 #[derive(Debug, Default)]
 pub(crate) struct Operations {
     add: Vec<Values>,
     set: Vec<Values>,
-    remove: Vec<Box<str>>,
+    remove: Vec<FieldName>,
 }
 
 /// A field and its values.
 #[derive(Debug)]
 struct Values {
-    name: Box<str>,
+    name: FieldName,
     texts: Box<[Text]>,
 }
 
@@ -42,14 +42,14 @@ impl Operations {
             check_plain(config)?;
             check_characters(config)?;
             return Ok(Self {
-                set: values(Some(config), field_name, Text::with_groups),
+                set: values(Some(config), FieldName::escaped, Text::with_groups),
                 ..Self::default()
             });
         }
         Ok(Self {
-            add: values(config.get("add"), field_name, Text::with_groups),
-            set: values(config.get("set"), field_name, Text::with_groups),
-            remove: names(config.get("remove"), field_name),
+            add: values(config.get("add"), FieldName::escaped, Text::with_groups),
+            set: values(config.get("set"), FieldName::escaped, Text::with_groups),
+            remove: names(config.get("remove"), FieldName::escaped),
         })
     }
 
@@ -88,11 +88,10 @@ impl Operations {
                 if value.is_empty() {
                     continue;
                 }
-                let headers = ex.response_headers();
-                if is_single(&field.name) {
-                    headers.set(field.name.as_bytes(), &value);
+                if is_single(field.name.as_str()) {
+                    ex.set_response_header(&field.name, Some(&value));
                 } else {
-                    headers.append(field.name.as_bytes(), &value);
+                    ex.add_response_header(&field.name, &value);
                 }
             }
         }
@@ -116,7 +115,7 @@ impl Operations {
             for text in &field.texts {
                 text.render(ex, found, &mut value);
                 if !value.is_empty() {
-                    ex.request_headers().append(field.name.as_bytes(), &value);
+                    ex.add_header(&field.name, &value);
                 }
             }
         }
@@ -125,12 +124,11 @@ impl Operations {
             let mut is_first = true;
             for text in &field.texts {
                 text.render(ex, found, &mut value);
-                let name = field.name.as_bytes();
                 match (is_first, value.is_empty()) {
                     (true, true) => ex.set_header(&field.name, None),
-                    (true, false) => ex.request_headers().set(name, &value),
+                    (true, false) => ex.set_header(&field.name, Some(&value)),
                     (false, true) => {}
-                    (false, false) => ex.request_headers().append(name, &value),
+                    (false, false) => ex.add_header(&field.name, &value),
                 }
                 is_first = false;
             }
@@ -184,20 +182,24 @@ fn check_characters(config: &Value) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Names and values of an object.
+/// Names and values of an object. One that can be no name is passed over.
 fn values(
     config: Option<&Value>,
-    name: impl Fn(&str) -> Box<str>,
+    name: impl Fn(&str) -> Result<FieldName, InvalidFieldName>,
     text: impl Fn(&str) -> Text,
 ) -> Vec<Values> {
     let fields = config.and_then(Value::as_object).into_iter().flatten();
     fields
-        .map(|(field, value)| Values {
-            name: name(field),
-            texts: match value {
-                Value::Array(values) => values.iter().map(|value| text(&plain(value))).collect(),
-                value => [text(&plain(value))].into(),
-            },
+        .filter_map(|(field, value)| {
+            Some(Values {
+                name: name(field).ok()?,
+                texts: match value {
+                    Value::Array(values) => {
+                        values.iter().map(|value| text(&plain(value))).collect()
+                    }
+                    value => [text(&plain(value))].into(),
+                },
+            })
         })
         .collect()
 }
@@ -209,9 +211,13 @@ pub(crate) fn texts(config: Option<&Value>) -> impl Iterator<Item = (&String, St
 }
 
 /// Names of a list.
-fn names(config: Option<&Value>, name: impl Fn(&str) -> Box<str>) -> Vec<Box<str>> {
+fn names(
+    config: Option<&Value>,
+    name: impl Fn(&str) -> Result<FieldName, InvalidFieldName>,
+) -> Vec<FieldName> {
     let names = config.and_then(Value::as_array).into_iter().flatten();
-    names.filter_map(Value::as_str).map(name).collect()
+    let names = names.filter_map(Value::as_str);
+    names.filter_map(|text| name(text).ok()).collect()
 }
 
 /// A line of a head: the reference's pattern is `^([^:\s]+)\s*:\s*([^:]+)$`.
@@ -219,8 +225,11 @@ fn line(text: &str) -> Option<Values> {
     let (name, value) = text.split_once(':')?;
     let (name, value) = (name.trim_ascii_end(), value.trim_ascii_start());
     let is_name = !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_whitespace());
-    (is_name && !value.is_empty() && !value.contains(':')).then(|| Values {
-        name: response_name(name),
+    if !is_name || value.is_empty() || value.contains(':') {
+        return None;
+    }
+    Some(Values {
+        name: response_name(name).ok()?,
         texts: [Text::new(value)].into(),
     })
 }
@@ -247,15 +256,8 @@ fn is_single(name: &str) -> bool {
 }
 
 /// A name of a response's field as it can be sent; an underscore is a hyphen (`lua_transform_underscores_in_response_headers`).
-pub(crate) fn response_name(name: &str) -> Box<str> {
-    field_name(&name.replace('_', "-"))
-}
-
-/// A name as it can be sent.
-pub(crate) fn field_name(name: &str) -> Box<str> {
-    let mut out = Vec::new();
-    escape_name(name.as_bytes(), &mut out);
-    String::from_utf8_lossy(&out).into()
+pub(crate) fn response_name(name: &str) -> Result<FieldName, InvalidFieldName> {
+    FieldName::escaped(&name.replace('_', "-"))
 }
 
 /// The text of a string or a number, as Lua writes it.

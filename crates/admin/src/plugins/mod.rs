@@ -201,7 +201,12 @@ impl Plugins {
                 now: rules.now,
             };
             let mut config = config.clone();
-            if let Err(why) = scope.check(&mut config)
+            let found = scope.check(&mut config);
+            let found = found.and_then(|()| match purpose {
+                Purpose::Plugin => rules.environment.ask(name, &config),
+                Purpose::Consumer | Purpose::Metadata => Ok(()),
+            });
+            if let Err(why) = found
                 && !is_disabled(&config)
             {
                 return Err(format!(

@@ -32,6 +32,7 @@ mod routing;
 mod secrets;
 mod smuggling;
 mod smuggling_cases;
+mod streamed;
 mod timeouts;
 mod tls;
 mod upgrade;

@@ -1,11 +1,14 @@
 //! Plugins on the way of requests, as plugins of the tests' own see it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use lockgate_plugin::{
     About, Access, AccessAsync, BeforeProxy, BodyFilter, Compile, ConfigError, Credential,
-    CredentialType, Descriptor, Exchange, Flow, HeaderFilter, Hooks, Log, Node, Plugin, Reply,
-    Rewrite, testing,
+    CredentialType, Descriptor, Exchange, FieldName, Filtered, Flow, HeaderFilter, Hooks, Log,
+    Node, Plugin, Reply, Rewrite, testing,
 };
 use lockgate_testkit::{Gateway, Origin, Setup, eventually};
 use serde_json::{Value, json};
@@ -28,6 +31,10 @@ impl Notes {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+const SET: FieldName = FieldName::from_static("X-Set");
+const PROTO: FieldName = FieldName::from_static("X-Forwarded-Proto");
+const FIELD: FieldName = FieldName::from_static("X-Field");
 
 /// A plugin that does in each phase what its configuration says, and notes that it ran.
 struct Actor<const N: usize> {
@@ -76,11 +83,11 @@ impl<const N: usize> Actor<N> {
                 "uri" => ex.set_upstream_uri(text.into()),
                 "query" => ex.set_query(text.into()),
                 "host" => ex.set_upstream_host(text.into()),
-                "header" => ex.set_header("X-Set", Some(text.as_bytes())),
-                "proto" => ex.set_header("X-Forwarded-Proto", Some(text.as_bytes())),
-                "field" => ex.set_response_header("X-Field", Some(text.as_bytes())),
+                "header" => ex.set_header(&SET, Some(text.as_bytes())),
+                "proto" => ex.set_header(&PROTO, Some(text.as_bytes())),
+                "field" => ex.set_response_header(&FIELD, Some(text.as_bytes())),
                 "status" => ex.set_status(value.as_u64().unwrap_or_default() as u16),
-                "body" => ex.set_body(text.into()),
+                "body" => ex.set_body(text.into()).expect("a body that was read"),
                 "append" => ex.filter_body(Append(text.to_owned())),
                 "panic" => panic!("the configuration says so"),
                 "reply" => {
@@ -101,11 +108,18 @@ impl<const N: usize> Actor<N> {
 struct Append(String);
 
 impl BodyFilter for Append {
-    fn filter(&mut self, _: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    fn filter(
+        &mut self,
+        _: &mut Exchange<'_>,
+        piece: &[u8],
+        is_last: bool,
+        out: &mut Vec<u8>,
+    ) -> Filtered {
         out.extend_from_slice(piece);
         if is_last {
             out.extend_from_slice(self.0.as_bytes());
         }
+        Filtered::More
     }
 }
 
@@ -124,8 +138,9 @@ impl<const N: usize> Access for Actor<N> {
 impl<const N: usize> AccessAsync for Actor<N> {
     async fn access(&self, ex: &mut Exchange<'_>) -> Flow {
         tokio::task::yield_now().await;
-        let body = ex.body(1024).await.map(std::borrow::Cow::into_owned);
-        self.notes.add(format!("{body:?}"));
+        let read = ex.read_body(1024).await;
+        let body = ex.body().map(Cow::into_owned).unwrap_or_default();
+        self.notes.add(format!("{:?}", read.map(|()| body)));
         self.act("access", ex)
     }
 }
@@ -158,7 +173,9 @@ struct Name;
 impl Credential for Name {
     const KEY: &'static str = "name";
 
-    fn compile(_: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
+    type Config = Value;
+
+    fn compile(_: Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
         Ok(Self)
     }
 }

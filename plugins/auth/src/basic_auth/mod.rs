@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use lockgate_plugin::{
-    About, Compile, ConfigError, Consumer, Consumers, Credential, CredentialType, Exchange, Flow,
-    Hooks, Plugin, Rewrite,
+    About, Compile, ConfigError, Consumer, Consumers, Credential, CredentialType, Exchange,
+    FieldName, Flow, Hooks, Plugin, Rewrite,
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{encoding, fallback::Fallback};
 
@@ -31,16 +30,24 @@ pub struct BasicAuth {
     consumers: Arc<Consumers>,
 }
 
+const AUTHORIZATION: FieldName = FieldName::from_static("Authorization");
+
+/// A credential as users write it.
+#[derive(Debug, Deserialize)]
+pub struct Stored {
+    password: String,
+}
+
 /// The password of a consumer, who is found by the name.
 pub struct Password(Box<[u8]>);
 
 impl Credential for Password {
     const KEY: &'static str = "username";
 
-    fn compile(config: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
-        let password = config.get("password").and_then(Value::as_str);
-        let password = password.ok_or_else(|| ConfigError::new("it has no password"))?;
-        Ok(Self(password.as_bytes().into()))
+    type Config = Stored;
+
+    fn compile(config: Stored, _: &Compile<'_>) -> Result<Self, ConfigError> {
+        Ok(Self(config.password.into_bytes().into()))
     }
 }
 
@@ -73,7 +80,7 @@ impl Rewrite for BasicAuth {
             Err(message) => self.fallback.apply(ex, message),
         };
         if self.hides && matches!(flow, Flow::Next) {
-            ex.set_header("Authorization", None);
+            ex.set_header(&AUTHORIZATION, None);
         }
         flow
     }

@@ -71,7 +71,7 @@ pub struct Verifier {
 
 /// A credential as users write it.
 #[derive(Deserialize)]
-struct Stored {
+pub struct Stored {
     secret: Option<String>,
     public_key: Option<String>,
     algorithm: Algorithm,
@@ -82,9 +82,10 @@ struct Stored {
 impl Credential for Verifier {
     const KEY: &'static str = "key";
 
-    fn compile(config: &Value, cx: &Compile<'_>) -> Result<Self, ConfigError> {
+    type Config = Stored;
+
+    fn compile(stored: Stored, cx: &Compile<'_>) -> Result<Self, ConfigError> {
         // The sentences are those with which the Admin API refuses the same.
-        let stored = Stored::deserialize(config).map_err(|error| ConfigError(error.to_string()))?;
         let secret = match &stored.secret {
             Some(secret) if stored.base64_secret => {
                 let decoded = encoding::standard(secret.as_bytes()).ok_or_else(|| {

@@ -9,8 +9,7 @@ use lockgate_plugin::{
     About, Compile, ConfigError, Consumer, Consumers, Credential, CredentialType, Exchange, Flow,
     Hooks, Plugin, Rewrite,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     fallback::Fallback,
@@ -44,7 +43,9 @@ pub struct Key;
 impl Credential for Key {
     const KEY: &'static str = "key";
 
-    fn compile(_: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
+    type Config = IgnoredAny;
+
+    fn compile(_: IgnoredAny, _: &Compile<'_>) -> Result<Self, ConfigError> {
         Ok(Self)
     }
 }

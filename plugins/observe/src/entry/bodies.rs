@@ -6,7 +6,7 @@ use std::{
 };
 
 use lockgate_expr::{Expr, Variable};
-use lockgate_plugin::{BodyFilter, ConfigError, Exchange};
+use lockgate_plugin::{BodyFilter, ConfigError, Exchange, Filtered};
 use serde_json::Value;
 
 use crate::limits;
@@ -106,10 +106,16 @@ impl BodyFilter for Holding {
         self.of.applies(ex)
     }
 
-    fn filter(&mut self, ex: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    fn filter(
+        &mut self,
+        ex: &mut Exchange<'_>,
+        piece: &[u8],
+        is_last: bool,
+        out: &mut Vec<u8>,
+    ) -> Filtered {
         out.extend_from_slice(piece);
         if self.is_done {
-            return;
+            return Filtered::More;
         }
         let room = self.of.max_bytes.saturating_sub(self.held.len());
         self.held
@@ -120,6 +126,7 @@ impl BodyFilter for Holding {
             let body = decoded(&self.encoding, held, self.of.max_bytes);
             ex.set_variable(&Variable::RespBody, body);
         }
+        Filtered::More
     }
 
     fn keeps_length(&self) -> bool {

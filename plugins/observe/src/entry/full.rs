@@ -106,7 +106,7 @@ fn request(ex: &Exchange<'_>, beside: &Beside<'_>, out: &mut Vec<u8>) {
 fn response(ex: &Exchange<'_>, beside: &Beside<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     if beside.has_response_body
-        && let Some(body) = ex.state().variable(&Variable::RespBody)
+        && let Some(body) = ex.set_value(&Variable::RespBody)
     {
         json::string(object.member("body"), body);
     }

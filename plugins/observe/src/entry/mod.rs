@@ -13,12 +13,22 @@ mod json;
 use std::sync::Arc;
 
 use lockgate_plugin::{Compile, ConfigError, Exchange, Metadata, MetadataHandle};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 pub(crate) use bodies::Broken;
 use bodies::{Holding, Logged};
 use format::Format;
 use json::Object;
+
+/// Metadata of loggers as users write it.
+#[derive(Debug, Deserialize)]
+pub struct LogMetadataConfig {
+    log_format: Option<Map<String, Value>>,
+    log_format_extra: Option<Map<String, Value>>,
+    max_pending_entries: Option<u64>,
+    path: Option<String>,
+}
 
 /// What metadata of loggers say.
 #[derive(Debug, Default)]
@@ -32,17 +42,21 @@ pub struct LogMetadata {
 }
 
 impl Metadata for LogMetadata {
-    fn compile(config: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
-        let whole = |value: &Value| value.as_u64().or_else(|| Some(value.as_f64()? as u64));
+    type Config = LogMetadataConfig;
+
+    fn compile(config: LogMetadataConfig, _: &Compile<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             // One without members is none.
-            format: compiled(config, "log_format").filter(|format| !format.is_empty()),
-            extra: compiled(config, "log_format_extra"),
+            format: config
+                .log_format
+                .as_ref()
+                .map(Format::compile)
+                .filter(|format| !format.is_empty()),
+            extra: config.log_format_extra.as_ref().map(Format::compile),
             max_pending_entries: config
-                .get("max_pending_entries")
-                .and_then(whole)
+                .max_pending_entries
                 .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
-            path: config.get("path").and_then(Value::as_str).map(Arc::from),
+            path: config.path.map(Arc::from),
         })
     }
 }

@@ -1,11 +1,21 @@
 //! Labels that users switch off: `disabled_labels` of the plugin's metadata.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, Hasher as _},
+};
 
 use foldhash::fast::FixedState;
 use lockgate_metrics::apisix::{self, Known};
 use lockgate_plugin::{Compile, ConfigError, Metadata};
-use serde_json::Value;
+use serde::Deserialize;
+
+/// The metadata as users write it.
+#[derive(Debug, Deserialize)]
+pub(super) struct DisabledConfig {
+    /// Names of labels by names of families.
+    disabled_labels: Option<BTreeMap<String, Vec<String>>>,
+}
 
 /// Labels whose values are left empty, by the bits of their places.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,15 +28,16 @@ pub(super) struct Disabled {
 }
 
 impl Metadata for Disabled {
-    fn compile(config: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
-        let Some(disabled) = config.get("disabled_labels") else {
+    type Config = DisabledConfig;
+
+    fn compile(config: DisabledConfig, _: &Compile<'_>) -> Result<Self, ConfigError> {
+        let Some(disabled) = config.disabled_labels else {
             return Ok(Self::default());
         };
         let bits = |family: &Known| {
-            let names = disabled.get(family.name).and_then(Value::as_array);
-            let is_off = |label: &str| {
-                names.is_some_and(|names| names.iter().any(|name| name.as_str() == Some(label)))
-            };
+            let names = disabled.get(family.name);
+            let is_off =
+                |label: &str| names.is_some_and(|names| names.iter().any(|name| name == label));
             let labels = family.labels.iter().enumerate();
             let bits = labels.filter(|(_, label)| is_off(label));
             bits.fold(0_u32, |bits, (place, _)| bits | 1 << place)

@@ -333,7 +333,7 @@ impl<'a> Request<'a> {
         // Other than this only where a plugin has said so.
         let mut kind = Cow::Borrowed(&b"traditional_http"[..]);
         let (mut asked_model, mut model) = (Cow::default(), Cow::default());
-        if !ex.state().variables.is_empty() {
+        if ex.has_set_variables() {
             kind = ex.lookup(&Variable::RequestType).unwrap_or(kind);
             asked_model = label_of_model(ex.lookup(&Variable::RequestLlmModel));
             model = label_of_model(ex.lookup(&Variable::LlmModel));

@@ -15,7 +15,7 @@ mod metrics;
 use std::sync::Arc;
 
 use lockgate_plugin::{
-    About, Body, Compile, ConfigError, Endpoint, EndpointRequest, Exchange, Hooks, Log,
+    About, Body, Compile, ConfigError, Endpoint, EndpointRequest, Exchange, FieldName, Hooks, Log,
     MetadataHandle, MetadataType, Node, Plugin, Reply,
 };
 use serde::Deserialize;
@@ -69,6 +69,8 @@ impl Log for Prometheus {
     }
 }
 
+const CONTENT_TYPE: FieldName = FieldName::from_static("Content-Type");
+
 /// The path at which metrics are shown, by `plugin_attr.prometheus.export_uri`.
 pub fn export_uri(node: &Node) -> String {
     Attributes::of(node).export_uri
@@ -81,19 +83,18 @@ fn endpoints(node: &Node) -> Vec<Endpoint> {
         return Vec::new();
     }
     let metrics = Metrics::of(node);
-    vec![Endpoint {
-        methods: &["GET"],
-        path: attributes.export_uri.into(),
-        body_bytes: 0,
-        handler: Arc::new(move |_: EndpointRequest<'_>| {
+    vec![Endpoint::new(
+        &["GET"],
+        attributes.export_uri,
+        move |_: EndpointRequest<'_>| {
             let metrics = metrics.clone();
             Box::pin(async move {
-                let pieces = metrics.text().await.into_iter();
-                Reply::new(200, Body::Pieces(Box::new(pieces)))
-                    .header("Content-Type", "text/plain; charset=utf-8")
+                let pieces = metrics.text().await;
+                Reply::new(200, Body::pieces(pieces))
+                    .header(&CONTENT_TYPE, "text/plain; charset=utf-8")
             })
-        }),
-    }]
+        },
+    )]
 }
 
 #[cfg(test)]

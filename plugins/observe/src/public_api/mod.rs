@@ -55,22 +55,18 @@ impl AccessAsync for PublicApi {
         let Some(endpoint) = found else {
             return Flow::page(404);
         };
-        let body = if endpoint.body_bytes == 0 {
-            Vec::new()
-        } else {
-            match ex.body(endpoint.body_bytes).await {
-                Ok(body) => body.into_owned(),
+        if endpoint.body_bytes > 0 {
+            match ex.read_body(endpoint.body_bytes).await {
+                Ok(()) => {}
                 Err(BodyError::TooLarge) => return Flow::page(413),
-                Err(BodyError::Broken) => return Flow::page(400),
+                Err(_) => return Flow::page(400),
             }
-        };
-        let (method, query) = (ex.method().to_vec(), ex.query().to_vec());
-        let request = EndpointRequest {
-            method: &method,
-            path: &path,
-            query: &query,
-            body: &body,
-        };
+        }
+        let body = ex.body().filter(|_| endpoint.body_bytes > 0);
+        let headers = &ex.request().headers;
+        let request =
+            EndpointRequest::new(ex.method(), &path, ex.query(), headers, ex.remote_addr())
+                .with_body(body.as_deref().unwrap_or_default());
         (endpoint.handler)(request).await.into()
     }
 }
@@ -91,19 +87,16 @@ mod tests {
     impl Plugin for Told {
         const ABOUT: About = About::new("told", 1, "{}");
         const ENDPOINTS: Option<fn(&Node) -> Vec<Endpoint>> = Some(|_| {
-            let endpoint = |methods, path: &str, body_bytes| Endpoint {
-                methods,
-                path: path.into(),
-                body_bytes,
-                handler: Arc::new(|request: EndpointRequest<'_>| {
+            let endpoint = |methods, path: &str| {
+                Endpoint::new(methods, path, |request: EndpointRequest<'_>| {
                     let parts = [request.method, request.path, request.query, request.body];
                     let text = parts.join(&b' ');
                     Box::pin(std::future::ready(Reply::bytes(202, text)))
-                }),
+                })
             };
             vec![
-                endpoint(&["GET"], "/apisix/told", 0),
-                endpoint(&["POST"], "/apisix/told/*", 4),
+                endpoint(&["GET"], "/apisix/told"),
+                endpoint(&["POST"], "/apisix/told/*").reading(4),
             ]
         });
 

@@ -9,11 +9,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lockgate_pattern::{Flags, Pattern};
 use lockgate_plugin::{
-    About, Compile, ConfigError, Exchange, Flow, HeaderFilter, Hooks, Metadata, MetadataHandle,
-    MetadataType, Plugin, Rewrite,
+    About, Compile, ConfigError, Exchange, FieldName, Flow, HeaderFilter, Hooks, Metadata,
+    MetadataHandle, MetadataType, Plugin, Rewrite,
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use origins::Origins;
 
@@ -73,20 +72,27 @@ enum Timing {
     Pattern(Pattern),
 }
 
+/// The metadata as users write it.
+#[derive(Debug, Deserialize)]
+pub struct AllowOriginsConfig {
+    #[serde(default)]
+    allow_origins: BTreeMap<String, String>,
+}
+
 /// The metadata: lists of origins by their names.
 #[derive(Debug)]
 pub struct AllowOrigins(BTreeMap<String, Origins>);
 
 /// The origin of a request, as it came.
+#[derive(Default)]
 struct Asked(Vec<u8>);
 
 impl Metadata for AllowOrigins {
-    fn compile(config: &Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
-        let lists = config.get("allow_origins").and_then(Value::as_object);
-        let lists = lists
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, origins)| Some((name.clone(), Origins::parse(origins.as_str()?))));
+    type Config = AllowOriginsConfig;
+
+    fn compile(config: AllowOriginsConfig, _: &Compile<'_>) -> Result<Self, ConfigError> {
+        let lists = config.allow_origins.into_iter();
+        let lists = lists.map(|(name, origins)| (name, Origins::parse(&origins)));
         Ok(Self(lists.collect()))
     }
 }
@@ -149,6 +155,15 @@ impl Plugin for Cors {
     }
 }
 
+const VARY: FieldName = FieldName::from_static("Vary");
+const TIMING_ALLOW_ORIGIN: FieldName = FieldName::from_static("Timing-Allow-Origin");
+const ALLOW_ORIGIN: FieldName = FieldName::from_static("Access-Control-Allow-Origin");
+const ALLOW_METHODS: FieldName = FieldName::from_static("Access-Control-Allow-Methods");
+const MAX_AGE: FieldName = FieldName::from_static("Access-Control-Max-Age");
+const EXPOSE_HEADERS: FieldName = FieldName::from_static("Access-Control-Expose-Headers");
+const ALLOW_CREDENTIALS: FieldName = FieldName::from_static("Access-Control-Allow-Credentials");
+const ALLOW_HEADERS: FieldName = FieldName::from_static("Access-Control-Allow-Headers");
+
 /// What `**` stands for among methods.
 const ALL_METHODS: &str = "GET,POST,PUT,DELETE,PATCH,HEAD,OPTIONS,CONNECT,TRACE";
 
@@ -167,13 +182,11 @@ impl Rewrite for Cors {
 
 impl HeaderFilter for Cors {
     fn header_filter(&self, ex: &mut Exchange<'_>) {
-        let asked = ex
-            .kept::<_, Asked>(self)
-            .map(|asked| std::mem::take(&mut asked.0));
-        let origin = asked.as_deref();
+        let asked = ex.kept::<_, Asked>(self).map(std::mem::take);
+        let origin = asked.as_ref().map(|asked| &*asked.0);
         let is_allowed = self.allowed(origin);
         if !self.origins.is_any() {
-            ex.response_headers().append(b"Vary", b"Origin");
+            ex.add_response_header(&VARY, b"Origin");
         }
         if let Some(allowed) = is_allowed {
             self.write(allowed, ex);
@@ -184,7 +197,11 @@ impl HeaderFilter for Cors {
             Timing::Pattern(pattern) => origin.filter(|origin| pattern.is_match(origin)),
         };
         if let Some(timing) = timing.filter(|answer| is_match(origin, Some(answer))) {
-            ex.set_response_header("Timing-Allow-Origin", Some(timing));
+            ex.set_response_header(&TIMING_ALLOW_ORIGIN, Some(timing));
+        }
+        // There may be another response in place of this one.
+        if let (Some(asked), Some(kept)) = (asked, ex.kept(self)) {
+            *kept = asked;
         }
     }
 }
@@ -223,29 +240,29 @@ impl Cors {
     }
 
     fn write(&self, origin: &[u8], ex: &mut Exchange<'_>) {
-        let mut set = |name: &str, value: &[u8]| {
+        let mut set = |name: &FieldName, value: &[u8]| {
             // The reference takes a field away that it gives an empty value.
             let value = Some(value).filter(|value| !value.is_empty());
             ex.set_response_header(name, value);
         };
-        set("Access-Control-Allow-Origin", origin);
-        set("Access-Control-Allow-Methods", self.methods.as_bytes());
-        set("Access-Control-Max-Age", self.max_age.as_bytes());
+        set(&ALLOW_ORIGIN, origin);
+        set(&ALLOW_METHODS, self.methods.as_bytes());
+        set(&MAX_AGE, self.max_age.as_bytes());
         if let Some(headers) = &self.expose_headers {
-            set("Access-Control-Expose-Headers", headers.as_bytes());
+            set(&EXPOSE_HEADERS, headers.as_bytes());
         }
         if self.allow_credential {
-            set("Access-Control-Allow-Credentials", b"true");
+            set(&ALLOW_CREDENTIALS, b"true");
         }
         match &self.headers {
             AllowHeaders::These(headers) => {
-                set("Access-Control-Allow-Headers", headers.as_bytes());
+                set(&ALLOW_HEADERS, headers.as_bytes());
             }
             AllowHeaders::Asked => {
                 let asked = ex.header("access-control-request-headers");
                 let asked = asked.unwrap_or_default().to_vec();
                 let asked = Some(&*asked).filter(|asked| !asked.is_empty());
-                ex.set_response_header("Access-Control-Allow-Headers", asked);
+                ex.set_response_header(&ALLOW_HEADERS, asked);
             }
         }
     }

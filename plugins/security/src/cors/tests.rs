@@ -1,5 +1,5 @@
 use lockgate_plugin::testing::{Kit, Request};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

@@ -27,8 +27,10 @@ impl Default for Names {
 }
 
 impl Metadata for Names {
-    fn compile(config: &serde_json::Value, _: &Compile<'_>) -> Result<Self, ConfigError> {
-        Self::deserialize(config).map_err(|error| ConfigError::new(error.to_string()))
+    type Config = Self;
+
+    fn compile(config: Self, _: &Compile<'_>) -> Result<Self, ConfigError> {
+        Ok(config)
     }
 }
 

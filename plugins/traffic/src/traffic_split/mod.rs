@@ -10,7 +10,9 @@ mod turns;
 use std::sync::Arc;
 
 use lockgate_expr::Expr;
-use lockgate_plugin::{About, Access, Compile, ConfigError, Exchange, Flow, Hooks, Plugin, Reply};
+use lockgate_plugin::{
+    About, Access, Compile, ConfigError, Destination, Exchange, Flow, Hooks, Plugin, Reply,
+};
 use lockgate_upstream::Upstream;
 use serde::Deserialize;
 use serde_json::Value;
@@ -158,7 +160,7 @@ impl Access for TrafficSplit {
             if has_matched {
                 let turn = rule.turns.next(ex.worker());
                 if let Some(Share::Upstream(upstream)) = rule.shares.get(turn) {
-                    ex.set_upstream(Some(upstream.clone()));
+                    ex.set_destination(Destination::Upstream(upstream.clone()));
                 }
                 return Flow::Next;
             }

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use lockgate_expr::{Expr, Template};
 use lockgate_plugin::{
-    About, Body, Compile, ConfigError, Exchange, Flow, Hooks, Plugin, Reply, Rewrite, RewriteAsync,
+    About, Body, Compile, ConfigError, Exchange, FieldName, Flow, Hooks, Plugin, Reply, Rewrite,
+    RewriteAsync,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,7 +61,7 @@ struct Abort {
     who: Who,
     status: u16,
     body: Option<Template>,
-    headers: Vec<(Box<str>, Text)>,
+    headers: Vec<(FieldName, Text)>,
 }
 
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Plugin for FaultInjection {
                 status: abort.http_status,
                 body: abort.body.as_deref().map(Template::parse),
                 headers: texts(abort.headers.as_ref())
-                    .map(|(name, text)| (response_name(name), Text::new(&text)))
+                    .filter_map(|(name, text)| Some((response_name(name).ok()?, Text::new(&text))))
                     .collect(),
             })
         });
@@ -162,7 +163,7 @@ impl Abort {
         for (name, text) in &self.headers {
             text.render(ex, None, &mut value);
             if !value.is_empty() {
-                reply.headers.set(name.as_bytes(), &value);
+                reply.headers.set_field(name, &value);
             }
         }
         reply.into()

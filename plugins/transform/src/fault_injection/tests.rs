@@ -1,4 +1,7 @@
-use lockgate_plugin::testing::{Kit, Request, Tested};
+use lockgate_plugin::{
+    host,
+    testing::{Kit, Request, Tested},
+};
 use serde_json::json;
 
 use super::*;
@@ -99,13 +102,7 @@ async fn requests_wait_and_may_be_answered_then() {
         let mut request = Request::get("/");
         let began = tokio::time::Instant::now();
         let mut ex = Exchange::new(&mut request);
-        let flow = lockgate_plugin::run(
-            &plugin.chain,
-            lockgate_plugin::Phase::Rewrite,
-            None,
-            &mut ex,
-        )
-        .await;
+        let flow = host::run(&plugin.chain, host::Phase::Rewrite, None, &mut ex).await;
         let waited = began.elapsed().as_secs_f64();
         assert!((waited - waits).abs() < 0.01, "{waited} for {waits}");
         assert_eq!(matches!(flow, Flow::Reply(_)), is_answered);

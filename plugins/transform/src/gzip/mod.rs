@@ -11,7 +11,8 @@ use std::{io::Write as _, sync::Arc};
 use flate2::{Compression, write::GzEncoder};
 use lockgate_http::head::Version;
 use lockgate_plugin::{
-    About, BodyFilter, Compile, ConfigError, Exchange, HeaderFilter, Hooks, Plugin,
+    About, BodyFilter, Compile, ConfigError, Exchange, FieldName, Filtered, HeaderFilter, Hooks,
+    Plugin,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,6 +42,12 @@ pub struct Gzip {
     is_for_1_0: bool,
     varies: bool,
 }
+
+const VARY: FieldName = FieldName::from_static("Vary");
+const ETAG: FieldName = FieldName::from_static("ETag");
+const CONTENT_LENGTH: FieldName = FieldName::from_static("Content-Length");
+const ACCEPT_RANGES: FieldName = FieldName::from_static("Accept-Ranges");
+const CONTENT_ENCODING: FieldName = FieldName::from_static("Content-Encoding");
 
 impl Plugin for Gzip {
     const ABOUT: About = About::new("gzip", 995, include_str!("schema.json"));
@@ -76,7 +83,7 @@ impl HeaderFilter for Gzip {
             gzip: None,
         });
         if self.varies {
-            ex.response_headers().append(b"Vary", b"Accept-Encoding");
+            ex.add_response_header(&VARY, b"Accept-Encoding");
         }
     }
 }
@@ -116,11 +123,11 @@ impl BodyFilter for Encoder {
         }
         let etag = ex.response().headers.get(b"etag").map(weak);
         if let Some(etag) = etag {
-            ex.set_response_header("ETag", etag.as_deref());
+            ex.set_response_header(&ETAG, etag.as_deref());
         }
-        ex.set_response_header("Content-Length", None);
-        ex.set_response_header("Accept-Ranges", None);
-        ex.set_response_header("Content-Encoding", Some(b"gzip"));
+        ex.set_response_header(&CONTENT_LENGTH, None);
+        ex.set_response_header(&ACCEPT_RANGES, None);
+        ex.set_response_header(&CONTENT_ENCODING, Some(b"gzip"));
         self.gzip = Some(GzEncoder::new(Vec::new(), self.level));
         true
     }
@@ -129,18 +136,26 @@ impl BodyFilter for Encoder {
         true
     }
 
-    fn filter(&mut self, _: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    fn filter(
+        &mut self,
+        _: &mut Exchange<'_>,
+        piece: &[u8],
+        is_last: bool,
+        out: &mut Vec<u8>,
+    ) -> Filtered {
         let Some(gzip) = &mut self.gzip else {
             out.extend_from_slice(piece);
-            return;
+            return Filtered::More;
         };
         // Writing into memory cannot fail.
         let written = gzip.write_all(piece);
         let ended = if is_last { gzip.try_finish() } else { Ok(()) };
         if let Err(error) = written.and(ended) {
             tracing::error!(%error, "a body was not compressed");
+            return Filtered::Abort;
         }
         out.append(gzip.get_mut());
+        Filtered::More
     }
 }
 

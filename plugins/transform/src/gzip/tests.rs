@@ -1,6 +1,9 @@
 use std::io::Read as _;
 
-use lockgate_plugin::testing::{Kit, Request, Tested};
+use lockgate_plugin::{
+    host,
+    testing::{Kit, Request, Tested},
+};
 use serde_json::json;
 
 use super::*;
@@ -164,20 +167,25 @@ fn other_plugins_see_the_body_before_it_is_compressed() {
     other
         .chain
         .filter_head(None, &mut Exchange::new(&mut request));
-    Exchange::new(&mut request).begin_filters();
+    host::begin_filters(&mut Exchange::new(&mut request));
     assert_eq!(
         request.answered("content-encoding").as_deref(),
         Some("gzip")
     );
     let mut filters = std::mem::take(&mut request.state.filters);
-    let mut piece = b"the body".to_vec();
-    for filter in &mut filters {
-        let mut out = Vec::new();
-        filter.filter(&mut Exchange::new(&mut request), &piece, true, &mut out);
-        piece = out;
-    }
+    let mut ex = Exchange::new(&mut request);
+    let (mut between, mut sent) = (Vec::new(), Vec::new());
+    let filtered = host::filter_body(
+        &mut filters,
+        &mut ex,
+        b"the body",
+        true,
+        &mut between,
+        &mut sent,
+    );
+    assert_eq!(filtered, Filtered::End);
     let mut whole = String::new();
-    let mut decoder = flate2::read::GzDecoder::new(&*piece);
+    let mut decoder = flate2::read::GzDecoder::new(&*sent);
     decoder.read_to_string(&mut whole).expect("gzip");
     assert_eq!(whole, "another body, long enough");
 }

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use lockgate_expr::{Lookup as _, Variable};
 use lockgate_pattern::{Flags, Pattern, Replacement};
 use lockgate_plugin::{
-    About, Body, Compile, ConfigError, Exchange, Flow, Hooks, Plugin, Reply, Rewrite,
+    About, Body, Compile, ConfigError, Exchange, FieldName, Flow, Hooks, Plugin, Reply, Rewrite,
 };
 use serde::Deserialize;
 
 use crate::escape::{escape_path, escape_value};
 use target::Target;
+
+const LOCATION: FieldName = FieldName::from_static("Location");
 
 /// The configuration as users write it.
 #[derive(Debug, Deserialize)]
@@ -172,7 +174,7 @@ impl Rewrite for Redirect {
             }
         }
         let location = self.finished(&location, ex.query());
-        let reply = Reply::new(status, Body::Page).header("Location", location);
+        let reply = Reply::new(status, Body::Page).header(&LOCATION, location);
         reply.into()
     }
 }

@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use lockgate_expr::Variable;
 use lockgate_plugin::{
-    About, Compile, ConfigError, Exchange, Flow, HeaderFilter, Hooks, Plugin, Rewrite,
+    About, Compile, ConfigError, Exchange, FieldName, Flow, HeaderFilter, Hooks, InvalidFieldName,
+    Plugin, Rewrite,
 };
 use serde::Deserialize;
 
-use crate::{
-    escape::escape_value,
-    fields::{field_name, response_name},
-};
+use crate::{escape::escape_value, fields::response_name};
 use generate::{Clocks, Generator};
 
 /// The configuration as users write it.
@@ -60,14 +58,15 @@ pub struct RangeId {
 /// `request-id`, compiled.
 #[derive(Debug)]
 pub struct RequestId {
-    name: Box<str>,
-    response_name: Box<str>,
+    name: FieldName,
+    response_name: FieldName,
     is_in_response: bool,
     generator: Generator,
     variable: Variable,
 }
 
 /// The id of a request.
+#[derive(Default)]
 struct Id(Vec<u8>);
 
 impl Plugin for RequestId {
@@ -76,10 +75,11 @@ impl Plugin for RequestId {
     type Config = Config;
 
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
+        let invalid = |error: InvalidFieldName| ConfigError(error.to_string());
         let clocks = cx.node.shared(|node| Clocks::new(node.workers()));
         Ok(Self {
-            name: field_name(&config.header_name),
-            response_name: response_name(&config.header_name),
+            name: FieldName::escaped(&config.header_name).map_err(invalid)?,
+            response_name: response_name(&config.header_name).map_err(invalid)?,
             is_in_response: config.include_in_response,
             generator: Generator::new(config.algorithm, config.range_id, clocks),
             variable: Variable::parse("apisix_request_id"),
@@ -96,7 +96,7 @@ impl Plugin for RequestId {
 
 impl Rewrite for RequestId {
     fn rewrite(&self, ex: &mut Exchange<'_>) -> Flow {
-        let brought = ex.header(&self.name).filter(|id| !id.is_empty());
+        let brought = ex.header(self.name.as_str()).filter(|id| !id.is_empty());
         let id = if let Some(id) = brought {
             id.to_vec()
         } else {
@@ -117,13 +117,17 @@ impl Rewrite for RequestId {
 impl HeaderFilter for RequestId {
     fn header_filter(&self, ex: &mut Exchange<'_>) {
         let headers = &ex.response().headers;
-        let sent = headers.get(self.response_name.as_bytes());
+        let sent = headers.get(self.response_name.as_str().as_bytes());
         if sent.is_some_and(|id| !id.is_empty()) {
             return;
         }
-        let id = ex.kept::<_, Id>(self).map(|id| std::mem::take(&mut id.0));
+        let id = ex.kept::<_, Id>(self).map(std::mem::take);
         if let Some(id) = id {
-            ex.set_response_header(&self.response_name, Some(&id));
+            ex.set_response_header(&self.response_name, Some(&id.0));
+            // There may be another response in place of this one.
+            if let Some(kept) = ex.kept(self) {
+                *kept = id;
+            }
         }
     }
 }

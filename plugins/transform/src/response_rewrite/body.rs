@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lockgate_pattern::{Flags, Pattern, Replacement};
-use lockgate_plugin::{BodyFilter, ConfigError, Exchange};
+use lockgate_plugin::{BodyFilter, ConfigError, Exchange, Filtered as Passed};
 
 use super::{Filter, Scope};
 use crate::decode::{DecodeError, decode};
@@ -24,11 +24,12 @@ impl Replaced {
 }
 
 impl BodyFilter for Replaced {
-    fn filter(&mut self, _: &mut Exchange<'_>, _: &[u8], _: bool, out: &mut Vec<u8>) {
+    fn filter(&mut self, _: &mut Exchange<'_>, _: &[u8], _: bool, out: &mut Vec<u8>) -> Passed {
         if !self.is_sent {
             out.extend_from_slice(&self.body);
             self.is_sent = true;
         }
+        Passed::More
     }
 }
 
@@ -127,16 +128,22 @@ impl Filtered {
 }
 
 impl BodyFilter for Filtered {
-    fn filter(&mut self, _: &mut Exchange<'_>, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    fn filter(
+        &mut self,
+        _: &mut Exchange<'_>,
+        piece: &[u8],
+        is_last: bool,
+        out: &mut Vec<u8>,
+    ) -> Passed {
         if self.is_done {
-            return;
+            return Passed::More;
         }
         let room = self.filters.limit - self.held.len();
         let taken = piece.get(..room).unwrap_or(piece);
         self.held.extend_from_slice(taken);
         self.is_done = is_last || self.held.len() == self.filters.limit;
         if !self.is_done {
-            return;
+            return Passed::More;
         }
         let held = std::mem::take(&mut self.held);
         match self.readable(held) {
@@ -144,5 +151,6 @@ impl BodyFilter for Filtered {
             // It goes on as it came.
             Err(body) => out.extend(body),
         }
+        Passed::More
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lockgate_expr::Expr;
-use lockgate_plugin::{About, Compile, ConfigError, Exchange, HeaderFilter, Hooks, Plugin};
+use lockgate_plugin::{
+    About, Compile, ConfigError, Exchange, FieldName, HeaderFilter, Hooks, Plugin,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -139,12 +141,13 @@ impl HeaderFilter for ResponseRewrite {
 
 /// Takes away what is said of a body that will be another (`clear_header_as_body_modified` in `apisix/core/response.lua`).
 fn forget_body(ex: &mut Exchange<'_>) {
-    for name in [
-        "content-length",
-        "content-encoding",
-        "last-modified",
-        "etag",
-    ] {
+    const NAMES: [FieldName; 4] = [
+        FieldName::from_static("Content-Length"),
+        FieldName::from_static("Content-Encoding"),
+        FieldName::from_static("Last-Modified"),
+        FieldName::from_static("ETag"),
+    ];
+    for name in &NAMES {
         ex.set_response_header(name, None);
     }
 }

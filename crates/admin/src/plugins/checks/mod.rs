@@ -1,5 +1,5 @@
 //! What plugins check beyond their schemas, one file per plugin (`check_schema` in `apisix/plugins/*.lua`). A plugin that is not in the table
-//! is checked by its schema alone; metadata always is.
+//! is checked by its schema and by itself, where it is built in (`Plugin::CHECK`); metadata by its schema always.
 
 mod acl;
 mod ai_prompt_guard;
@@ -39,7 +39,6 @@ mod serverless;
 mod traffic_label;
 mod traffic_split;
 mod ua_restriction;
-mod uri_blocker;
 mod workflow;
 
 pub(super) use limit_count::Groups;
@@ -95,7 +94,6 @@ static CHECKS: &[(&str, Check)] = &[
     ("traffic-label", traffic_label::check),
     ("traffic-split", traffic_split::check),
     ("ua-restriction", ua_restriction::check),
-    ("uri-blocker", uri_blocker::check),
     ("workflow", workflow::check),
 ];
 
