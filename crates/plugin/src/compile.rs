@@ -25,11 +25,13 @@ impl ConfigError {
 pub struct Parent {
     /// Its key without the prefix, such as `routes/1`.
     pub key: Arc<str>,
-    /// Revision of the store that wrote it last (`modifiedIndex`).
+    /// Revision of the store that had written it last (`modifiedIndex`). What was compiled goes on while the object is edited elsewhere,
+    /// with the revision that it was compiled at.
     pub revision: u64,
 }
 
 /// What the compiler of snapshots does for plugins. What is asked for is a dependency: when it changes, the plugin is compiled anew.
+/// While that, the configuration and the object's key stay the same, the compiled plugin goes on.
 pub trait CompileHost {
     /// Compiles an upstream written into a plugin's configuration. `part` is where in it, such as `0#1`; what was compiled for the
     /// same part of the same object before hands over where its rounds stand and what is known of its nodes. What goes on in the

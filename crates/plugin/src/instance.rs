@@ -149,7 +149,7 @@ impl PluginSet {
     }
 
     /// Name and configuration of each plugin, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Slot)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Slot)> + Clone {
         self.slots.iter().map(|(name, slot)| (*name, slot))
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     client_cert::{self, Ssl},
     consumers::{self, StoredConsumers},
     inactive,
+    instances::Instances,
     links::Links,
     needs::{Needing, Needs},
     off,
@@ -56,6 +57,7 @@ pub struct Compiler {
     pub(crate) upstreams: HashMap<Arc<str>, Arc<Upstream>>,
     /// Those that plugins have.
     pub(crate) inline: Inline,
+    pub(crate) instances: Instances,
     pub(crate) plugin_configs: HashMap<Arc<str>, Arc<PluginSet>>,
     pub(crate) groups: Arc<HashMap<Arc<str>, Arc<PluginSet>>>,
     pub(crate) consumers: StoredConsumers,
@@ -127,6 +129,7 @@ impl Compiler {
             services: HashMap::new(),
             upstreams: HashMap::new(),
             inline: Inline::default(),
+            instances: Instances::default(),
             plugin_configs: HashMap::new(),
             groups: Arc::default(),
             consumers: StoredConsumers::default(),
@@ -331,6 +334,7 @@ impl Compiler {
     fn delete(&mut self, key: &str, dirty: &mut Dirty) {
         self.problems.remove(key);
         self.needing.release(key);
+        self.instances.forget(key);
         if let Some((name, credential)) = consumer_of(key) {
             self.consumers.remove(name, credential);
             dirty.consumers.insert(name.into());

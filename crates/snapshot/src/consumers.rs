@@ -6,12 +6,12 @@ use std::{
 };
 
 use lockgate_model::resource;
-use lockgate_plugin::{Consumer, Parent, PluginSet, Removed, Secret};
+use lockgate_plugin::{Consumer, PluginSet, Removed, Secret};
 use lockgate_store::Entry;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Compiler, Problem, needs::Needs};
+use crate::{Compiler, Problem, needs::Needs, plugins::parent};
 
 /// A consumer as it is stored; the credentials have the same fields, as far as they matter.
 #[derive(Debug, Default, Deserialize)]
@@ -241,10 +241,7 @@ impl Compiler {
         facts: &Consumer,
         found: &mut Vec<Found>,
     ) -> Vec<Kept> {
-        let parent = Parent {
-            key: entry.key.clone(),
-            revision: entry.mod_revision,
-        };
+        let parent = parent(entry);
         let mut needs = Needs::default();
         let mut waiting = Vec::new();
         for (name, config) in plugins {

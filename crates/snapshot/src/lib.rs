@@ -8,6 +8,7 @@ mod compile;
 mod consumers;
 mod held;
 mod inactive;
+mod instances;
 mod links;
 mod needs;
 mod off;

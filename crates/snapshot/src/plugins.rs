@@ -1,6 +1,7 @@
 //! From the plugin configurations of an object to compiled plugins.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -18,7 +19,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use crate::{Compiler, Problem, client_cert, compile::Dirty, inactive, needs::Needs, secrets};
+use crate::{
+    Compiler, Problem, client_cert,
+    compile::Dirty,
+    inactive,
+    instances::{Found, Made, MadeFrom},
+    needs::Needs,
+    secrets,
+};
 
 /// The plugins that are built in, and what they share.
 #[derive(Clone)]
@@ -93,6 +101,8 @@ struct Host<'a> {
     plugin: &'static str,
     parent: &'a Parent,
     needs: RefCell<&'a mut Needs>,
+    /// What the plugin was told.
+    found: RefCell<Vec<Found>>,
 }
 
 /// Upstreams that are written into configurations of plugins, by the object, the plugin and where in it: `routes/1#traffic-split#0#0`.
@@ -135,26 +145,37 @@ impl CompileHost for Host<'_> {
         } = self.compiler;
         let ssl = |id: &str| ssls.get(id);
         let mut needs = self.needs.borrow_mut();
-        let stored = client_cert::in_place(&stored, &settings.secrets, ssl, &mut needs);
-        let stored = stored.map_err(|problem| malformed(&problem))?;
+        let shown = client_cert::in_place(&stored, &settings.secrets, ssl, &mut needs);
+        let shown = shown.map_err(|problem| malformed(&problem))?;
+        if let Cow::Owned(resource::Upstream { tls: Some(tls), .. }) = &shown {
+            let found = Found::Certificate(Box::new(stored.clone()), tls.clone());
+            self.found.borrow_mut().push(found);
+        }
         let key: Arc<str> = format!("{}#{}#{part}", self.parent.key, self.plugin).into();
         let previous = inline.get(&key);
-        let compiled = Upstream::compile(&stored, &settings.upstream, &key, previous.as_deref());
+        let compiled = Upstream::compile(&shown, &settings.upstream, &key, previous.as_deref());
         let upstream = compiled.map_err(|error| malformed(&error))?.upstream;
         inline.put(key, &upstream);
         Ok(upstream)
     }
 
     fn upstream_by_id(&self, id: &str) -> Option<Arc<Upstream>> {
-        let key = format!("upstreams/{id}");
-        self.needs.borrow_mut().object(key.into());
-        self.compiler.upstreams.get(id).cloned()
+        let found = self
+            .compiler
+            .find_upstream(id, &mut self.needs.borrow_mut());
+        let weak = found.map(Arc::downgrade);
+        self.found
+            .borrow_mut()
+            .push(Found::Upstream(id.into(), weak));
+        found.cloned()
     }
 
     fn plugins(&self, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
-        let compiled =
-            self.compiler
-                .compile_all(self.parent, plugins, &mut self.needs.borrow_mut());
+        let mut needs = self.needs.borrow_mut();
+        let mut found = self.found.borrow_mut();
+        let compiled = self
+            .compiler
+            .compile_within(self.parent, plugins, &mut needs, &mut found);
         compiled.map_err(|problem| ConfigError::new(problem.to_string()))
     }
 }
@@ -171,24 +192,32 @@ impl Compiler {
         needs: &mut Needs,
     ) -> Result<Arc<PluginSet>, Problem> {
         if plugins.is_empty() {
+            self.instances.forget(&entry.key);
             return Ok(Arc::default());
         }
         self.decrypt_plugins(&entry.key, plugins);
         self.compile_decrypted(entry, plugins, needs)
     }
 
-    /// The same of plugins that have been decrypted.
+    /// The same of plugins that have been decrypted. Those that would be compiled to what they are go on.
     pub(crate) fn compile_decrypted(
-        &self,
+        &mut self,
         entry: &Entry,
         plugins: &resource::Plugins,
         needs: &mut Needs,
     ) -> Result<Arc<PluginSet>, Problem> {
-        let parent = Parent {
-            key: entry.key.clone(),
-            revision: entry.mod_revision,
+        let before = self.instances.take(&entry.key);
+        let compiled = self.compile_all(&parent(entry), plugins, needs, &before);
+        let (made, compiled) = match compiled {
+            Ok(made) => {
+                let set = made.set.clone();
+                (made, Ok(set))
+            }
+            // The object stays as it was.
+            Err(problem) => (before, Err(problem)),
         };
-        self.compile_all(&parent, plugins, needs).map(Arc::new)
+        self.instances.put(&entry.key, made);
+        compiled
     }
 
     fn compile_all(
@@ -196,18 +225,81 @@ impl Compiler {
         parent: &Parent,
         plugins: &Map<String, Value>,
         needs: &mut Needs,
+        before: &Made,
+    ) -> Result<Made, Problem> {
+        let mut set = PluginSet::default();
+        let mut all_from = Vec::new();
+        for (name, config) in plugins {
+            if let Some(plugin) = self.settings.plugins.find(name) {
+                let slot = self.keep_or_compile(plugin, parent, config, needs, before);
+                let (slot, from) = slot.map_err(|problem| named(name, problem))?;
+                set.insert(plugin.about.name, slot);
+                all_from.extend(from.map(|from| (plugin.about.name, from)));
+            }
+        }
+        // Whoever compares sets by their addresses sees that nothing has changed.
+        let set = if before.is(&set) {
+            before.set.clone()
+        } else {
+            Arc::new(set)
+        };
+        Ok(Made {
+            set,
+            from: all_from,
+        })
+    }
+
+    /// The instance that was made `before`, if it would be the same; what it is made from is `None` of one that does not run.
+    fn keep_or_compile(
+        &self,
+        plugin: &Descriptor,
+        parent: &Parent,
+        config: &Value,
+        needs: &mut Needs,
+        before: &Made,
+    ) -> Result<(Slot, Option<MadeFrom>), Problem> {
+        let config = &*self.resolve(config, needs)?;
+        let fingerprint = self.instances.fingerprint(config);
+        if let Some((instance, from)) = before.instance(plugin.about.name)
+            && from.config == fingerprint
+            && from
+                .found
+                .iter()
+                .all(|found| self.finds_again(found, needs))
+        {
+            return Ok((Slot::On(instance.clone()), Some(from.clone())));
+        }
+        let (slot, found) = self.compile(plugin, parent, config, needs, |config, cx| {
+            Slot::compile(plugin, config, cx)
+        })?;
+        let from = MadeFrom {
+            config: fingerprint,
+            found: found.into(),
+        };
+        let from = matches!(slot, Slot::On(_)).then_some(from);
+        Ok((slot, from))
+    }
+
+    /// Compiles plugins that are written into the configuration of another.
+    fn compile_within(
+        &self,
+        parent: &Parent,
+        plugins: &Map<String, Value>,
+        needs: &mut Needs,
+        found: &mut Vec<Found>,
     ) -> Result<PluginSet, Problem> {
         let mut set = PluginSet::default();
         for (name, config) in plugins {
-            if let Some(plugin) = self.settings.plugins.find(name) {
-                let slot = self.with_context(plugin, parent, config, needs, |config, cx| {
-                    Slot::compile(plugin, config, cx)
-                });
-                set.insert(
-                    plugin.about.name,
-                    slot.map_err(|problem| named(name, problem))?,
-                );
-            }
+            let plugin = self.settings.plugins.find(name);
+            found.push(Found::Plugin(name.as_str().into(), plugin.is_some()));
+            let Some(plugin) = plugin else { continue };
+            let config = &*self.resolve(config, needs)?;
+            let slot = self.compile(plugin, parent, config, needs, |config, cx| {
+                Slot::compile(plugin, config, cx)
+            });
+            let (slot, within) = slot.map_err(|problem| named(name, problem))?;
+            set.insert(plugin.about.name, slot);
+            found.extend(within);
         }
         Ok(set)
     }
@@ -221,23 +313,39 @@ impl Compiler {
         needs: &mut Needs,
         compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
     ) -> Result<T, Problem> {
-        let resolved;
-        let config = if has_reference(config) {
-            let answer = self.settings.secrets.resolve(config);
-            needs.secrets(answer.uses);
-            if let Some(reference) = answer.pending.first() {
-                return Err(Problem::Waiting(reference.to_string()));
-            }
-            resolved = answer.value;
-            &resolved
-        } else {
-            config
-        };
+        let config = self.resolve(config, needs)?;
+        let compiled = self.compile(plugin, parent, &config, needs, compile);
+        compiled.map(|(compiled, _)| compiled)
+    }
+
+    /// A configuration with secrets in the places of references to them, which are noted as needed.
+    fn resolve<'v>(&self, config: &'v Value, needs: &mut Needs) -> Result<Cow<'v, Value>, Problem> {
+        if !has_reference(config) {
+            return Ok(Cow::Borrowed(config));
+        }
+        let answer = self.settings.secrets.resolve(config);
+        needs.secrets(answer.uses);
+        match answer.pending.first() {
+            Some(reference) => Err(Problem::Waiting(reference.to_string())),
+            None => Ok(Cow::Owned(answer.value)),
+        }
+    }
+
+    /// Compiles something of a plugin's, whose references have been resolved; what it was told comes second.
+    fn compile<T>(
+        &self,
+        plugin: &Descriptor,
+        parent: &Parent,
+        config: &Value,
+        needs: &mut Needs,
+        compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
+    ) -> Result<(T, Vec<Found>), Problem> {
         let host = Host {
             compiler: self,
             plugin: plugin.about.name,
             parent,
             needs: RefCell::new(needs),
+            found: RefCell::default(),
         };
         let cx = Compile {
             node: &self.settings.plugins.node,
@@ -246,7 +354,9 @@ impl Compiler {
             config,
             host: &host,
         };
-        compile(config, &cx).map_err(|error| Problem::Malformed(error.to_string()))
+        let compiled = compile(config, &cx);
+        let compiled = compiled.map_err(|error| Problem::Malformed(error.to_string()))?;
+        Ok((compiled, host.found.into_inner()))
     }
 
     /// Decrypts the plugin configurations of an object, and notes those that do nothing.
@@ -284,10 +394,7 @@ impl Compiler {
             return;
         };
         let Some(of) = plugin.metadata else { return };
-        let parent = Parent {
-            key: entry.key.clone(),
-            revision: entry.mod_revision,
-        };
+        let parent = parent(entry);
         let mut needs = Needs::default();
         let node = self.settings.plugins.node.clone();
         let done = self.with_context(plugin, &parent, &config, &mut needs, |config, cx| {
@@ -390,6 +497,14 @@ impl Compiler {
         if let Some(set) = self.put_holder(entry) {
             Arc::make_mut(&mut self.groups).insert(id.into(), set);
         }
+    }
+}
+
+/// An object as plugins are told of it.
+pub(crate) fn parent(entry: &Entry) -> Parent {
+    Parent {
+        key: entry.key.clone(),
+        revision: entry.mod_revision,
     }
 }
 

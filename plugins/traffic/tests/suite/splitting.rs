@@ -89,6 +89,30 @@ fn an_upstream_of_the_plugins_says_what_the_node_is_told() {
 }
 
 #[test]
+fn turns_go_on_where_the_service_is_edited() {
+    let [own, other] = ["own", "other"].map(Origin::saying);
+    let inline = json!({"nodes": {other.node(): 1}});
+    let rules = json!([{"weighted_upstreams": [{"upstream": inline, "weight": 1}, {"weight": 1}]}]);
+    let mut split = route(&own, &split(&rules));
+    split["service_id"] = json!("1");
+    let service = |name: &str| json!({"name": name});
+    let gateway = setup()
+        .put("services/1", &service("a"))
+        .put("routes/1", &split)
+        .start_silent();
+    let mut client = Client::connect(gateway.address);
+    let answers: Vec<String> = (0..20)
+        .map(|number| {
+            gateway.put("services/1", &service(&number.to_string()));
+            client.get("/").text()
+        })
+        .collect();
+    for turn in answers.chunks(2) {
+        assert_ne!(turn[0], turn[1], "{answers:?}");
+    }
+}
+
+#[test]
 fn an_upstream_that_comes_and_goes_is_noticed() {
     let [own, named, newer] = ["own", "named", "newer"].map(Origin::saying);
     let rules = json!([{"weighted_upstreams": [{"upstream_id": "7"}]}]);
