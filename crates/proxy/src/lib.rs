@@ -6,6 +6,7 @@
 mod access_log;
 mod affinity;
 mod beyond;
+mod brought;
 mod call;
 mod client;
 mod date;

@@ -45,5 +45,5 @@ pub(crate) const LOG_FLUSH: Duration = Duration::from_secs(3);
 /// How long a request waits for the first addresses of an upstream's names; the reference's `resolver_timeout`.
 pub(crate) const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
-/// Chains of routes and consumers that a worker keeps per snapshot; each takes a few hundred bytes.
+/// Chains of routes with what consumers bring along that a worker keeps per snapshot; each takes a few hundred bytes.
 pub(crate) const BROUGHT_CHAINS: usize = 4096;

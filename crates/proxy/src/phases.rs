@@ -59,7 +59,7 @@ pub(crate) fn brought(
     if consumer.plugins.is_empty() && group.is_none_or(|group| group.is_empty()) {
         return Ok(Brought::Nothing);
     }
-    Ok(Brought::Chain(held.chain_for(
+    Ok(Brought::Chain(held.chains.chain_for(
         matched.value(),
         consumer,
         group,

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     hash::BuildHasher as _,
     io,
     net::SocketAddr,
@@ -17,8 +16,7 @@ use std::{
 use lockgate_expr::Variable;
 use lockgate_http::pool::Pool;
 use lockgate_net::{buffer::Buffers, clock::Clock, deadline::Deadlines, listen, stream::Stream};
-use lockgate_plugin::{Chain, Consumer, PluginSet};
-use lockgate_snapshot::{Published, Route, Snapshot};
+use lockgate_snapshot::{Published, Snapshot};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, LocalOptions},
@@ -27,6 +25,7 @@ use tokio::{
 
 use crate::{
     affinity,
+    brought::Chains,
     client::{self, Client},
     date::Date,
     exchange::Exchange,
@@ -115,47 +114,15 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub(crate) struct Held {
     snapshot: Arc<Snapshot>,
-    /// Chains of routes with what consumers bring along, made when first asked for.
-    brought: RefCell<HashMap<(usize, usize), Brought>>,
+    pub(crate) chains: Chains,
 }
-
-/// A consumer, and the chain of a route with what the consumer brings along; `None` where nothing is left to run.
-type Brought = (Arc<Consumer>, Option<Rc<Chain>>);
 
 impl Held {
     fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
         Rc::new(Self {
             snapshot,
-            brought: RefCell::default(),
+            chains: Chains::default(),
         })
-    }
-
-    /// The chain of a route with what a consumer and the consumer's group bring along; `None` where they leave nothing to run.
-    pub(crate) fn chain_for(
-        &self,
-        route: &Route,
-        consumer: &Arc<Consumer>,
-        group: Option<&Arc<PluginSet>>,
-    ) -> Option<Rc<Chain>> {
-        // Addresses are names here: the route lives as long as the snapshot, the consumer as long as the entry.
-        let place = (
-            std::ptr::from_ref(route).addr(),
-            Arc::as_ptr(consumer).addr(),
-        );
-        let mut known = self.brought.borrow_mut();
-        if let Some((_, chain)) = known.get(&place) {
-            return chain.clone();
-        }
-        if known.len() >= limits::BROUGHT_CHAINS {
-            known.clear();
-        }
-        let brought = match group {
-            Some(group) => group.under(&consumer.plugins),
-            None => PluginSet::clone(&consumer.plugins),
-        };
-        let chain = Chain::for_consumer(&route.plugins, &brought).map(Rc::new);
-        known.insert(place, (consumer.clone(), chain.clone()));
-        chain
     }
 }
 
