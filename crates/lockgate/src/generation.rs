@@ -35,8 +35,12 @@ const RUN_POLL: Duration = Duration::from_secs(1);
 /// How long workers may take to end at once; they need far less unless the machine stands still.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long plugins may take to send what waits to be sent.
+/// How long plugins may take to send what waits to be sent, where the process ends in peace.
 const PLUGINS_LIMIT: Duration = Duration::from_secs(5);
+
+/// The same where it ends at once: what is sent to a server that answers takes a fraction of it, and who waits for the end hardly notices
+/// the whole.
+const PLUGINS_STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Everything that serves by one configuration.
 pub(crate) struct Generation {
@@ -237,7 +241,12 @@ impl Generation {
         self.node.shut_down(PLUGINS_LIMIT).await;
     }
 
-    /// Ends it at once.
+    /// The same in a hurry; nothing where it has been done. To be called when nothing serves any more.
+    pub(crate) async fn close_soon(node: &Node) {
+        node.shut_down(PLUGINS_STOP_LIMIT).await;
+    }
+
+    /// Ends it at once. What its plugins have to send is left to [`Self::close_soon`].
     pub(crate) async fn stop(mut self) {
         self.workers.enter(Phase::Stop);
         let _late = tokio::time::timeout(STOP_LIMIT, ended(&self.workers, END_POLL)).await;

@@ -206,8 +206,10 @@ impl Gateway<'_> {
             }
         }
         self.stops.clear();
+        let node = self.generation.node().clone();
         self.generation.stop().await;
         while self.retired.join_next().await.is_some() {}
+        Generation::close_soon(&node).await;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use lockgate_testkit::{Origin, Sink};
+use lockgate_testkit::{Origin, Reply, Sink};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -92,19 +92,40 @@ fn answers_of_the_gateways_own_are_logged() {
 
 #[test]
 fn what_waits_is_sent_before_the_gateway_ends() {
-    let (sink, origin) = (Sink::start(), Origin::saying(""));
-    let mut gateway = Gateway::start("");
-    let logger = json!({"uri": sink.url("/"), "log_format": {"path": "$uri"}});
-    gateway.put(&route(&origin, &json!({"http-logger": logger})));
-    for _ in 0..3 {
-        get(gateway.proxy, "/hello");
+    for signal in [Signal::QUIT, Signal::TERM] {
+        let (sink, origin) = (Sink::start(), Origin::saying(""));
+        let mut gateway = Gateway::start("");
+        let logger =
+            json!({"uri": sink.url("/"), "log_format": {"path": "$uri"}, "inactive_timeout": 600});
+        gateway.put(&route(&origin, &json!({"http-logger": logger})));
+        for _ in 0..3 {
+            get(gateway.proxy, "/hello");
+        }
+        assert!(sink.take().is_none());
+        gateway.process.signal(signal);
+        assert!(gateway.process.end().success(), "{}", gateway.process.said);
+        let sent = entry(&sink.wait().body);
+        let one = json!({"path": "/hello", "route_id": "1"});
+        assert_eq!(sent, json!([one, one, one]), "{signal:?}");
     }
-    assert!(sink.take().is_none());
-    gateway.process.signal(Signal::QUIT);
-    assert!(gateway.process.end().success(), "{}", gateway.process.said);
-    let sent = entry(&sink.wait().body);
-    let one = json!({"path": "/hello", "route_id": "1"});
-    assert_eq!(sent, json!([one, one, one]));
+}
+
+#[test]
+fn a_sink_that_does_not_answer_keeps_no_gateway_from_its_end() {
+    let (sink, origin) = (Sink::start(), Origin::saying(""));
+    sink.replies([Reply::Silent]);
+    let mut gateway = Gateway::start("");
+    let logger = json!({"uri": sink.url("/"), "timeout": 600, "inactive_timeout": 600});
+    gateway.put(&route(&origin, &json!({"http-logger": logger})));
+    get(gateway.proxy, "/hello");
+    gateway.process.signal(Signal::TERM);
+    assert!(gateway.process.end().success());
+    let said = &gateway.process.said;
+    assert!(
+        said.contains("entries were not sent before the end"),
+        "{said}"
+    );
+    assert!(sink.take().is_some());
 }
 
 #[test]
