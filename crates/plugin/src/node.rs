@@ -3,10 +3,11 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
+    ops::Deref,
     path::PathBuf,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -61,13 +62,59 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     runtime: Handle,
     options: ArcSwap<NodeOptions>,
-    shared: Arc<Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>>,
+    shared: Arc<Shared>,
     consumers: Mutex<HashMap<&'static str, Arc<Consumers>>>,
     metadata: Mutex<HashMap<&'static str, Arc<Cell>>>,
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
     endpoints: ArcSwap<Vec<Endpoint>>,
     closers: Arc<Mutex<Vec<Closer>>>,
     log_reopens: LogReopens,
+}
+
+/// One object of each type.
+#[derive(Default)]
+struct Shared(Mutex<HashMap<TypeId, Place>>);
+
+/// Where the object of a type is, once it has been made.
+type Place = Arc<OnceLock<Arc<dyn Any + Send + Sync>>>;
+
+impl Shared {
+    fn get<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let place = lock(&self.0).entry(TypeId::of::<T>()).or_default().clone();
+        // Made without the lock: making it may ask for something else. Who asks for the same meanwhile waits.
+        let made = place.get_or_init(|| Arc::new(make())).clone();
+        made.downcast()
+            .expect("invariant: objects lie by their types")
+    }
+}
+
+/// A node while something is made that lives as long as the process: what is to be done at its end can be said here, and only here, so
+/// that it is said once.
+#[derive(Debug, Clone, Copy)]
+pub struct Making<'a> {
+    node: &'a Node,
+}
+
+impl Deref for Making<'_> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        self.node
+    }
+}
+
+impl Making<'_> {
+    /// Has something done before the process ends: what waits to be sent is sent, what was taken is given back.
+    ///
+    /// `close` is called when nothing serves any more, with the time that there is: some seconds where the process ends in peace
+    /// (`QUIT`), less where it ends at once (`TERM`). What it gives runs on the control runtime, beside what others have to do, and is
+    /// cut off when the time is up. It is called once at most, and not at all where the process is killed.
+    pub fn at_shutdown<F>(&self, close: impl FnOnce(Duration) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        lock(&self.node.0.closers).push(Box::new(|within| Box::pin(close(within))));
+    }
 }
 
 /// How often logs were opened anew: who writes a file of its own compares.
@@ -145,24 +192,12 @@ impl Node {
         self.0.options.load().attributes.get(plugin).cloned()
     }
 
-    /// The one `T` of this process, made by `make` when it is first asked for: a table of counters, a registry of clients. Asked
-    /// for while configurations are compiled, not in hooks.
-    pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Arc<T> {
-        if let Some(found) = self.find_shared() {
-            return found;
-        }
-        // Made without the lock: making it may ask for something else.
-        let made: Arc<T> = Arc::new(make(self));
-        let mut shared = lock(&self.0.shared);
-        let kept = shared
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| made.clone());
-        kept.clone().downcast().unwrap_or(made)
-    }
-
-    fn find_shared<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let found = lock(&self.0.shared).get(&TypeId::of::<T>()).cloned()?;
-        found.downcast().ok()
+    /// The one `T` of this process, made by `make` when it is first asked for: a table of counters, a registry of queues. It outlives
+    /// reloads. Asked for while configurations are compiled, not in hooks.
+    ///
+    /// `make` runs once; it may ask for other types, but not for `T` and for none that asks for `T`. Who asks for `T` meanwhile waits.
+    pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce(&Making<'_>) -> T) -> Arc<T> {
+        self.0.shared.get(|| make(&Making { node: self }))
     }
 
     /// The consumers that have credentials for a plugin; all of them by name where the name is empty.
@@ -258,14 +293,6 @@ impl Node {
         self.0.log_reopens.clone()
     }
 
-    /// Has something done before the process ends, within a time that is given then: what waits to be sent is sent.
-    pub fn at_shutdown<F>(&self, close: impl FnOnce(Duration) -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        lock(&self.0.closers).push(Box::new(|within| Box::pin(close(within))));
-    }
-
     /// Does what was put off until the process ends; all at once, and no longer than `within`.
     pub async fn shut_down(&self, within: Duration) {
         let closers = std::mem::take(&mut *lock(&self.0.closers));
@@ -284,4 +311,58 @@ impl Node {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+    use crate::testing::Kit;
+
+    /// Counts the makings of all that has it.
+    #[derive(Default)]
+    struct Count(AtomicU64);
+
+    struct One(u64);
+
+    struct Other(Arc<One>);
+
+    fn one(node: &Node) -> Arc<One> {
+        node.shared(|node| {
+            let count = node.shared(|_| Count::default());
+            node.at_shutdown(async |_| ());
+            // Others shall ask meanwhile.
+            thread::yield_now();
+            One(count.0.fetch_add(1, Ordering::Relaxed))
+        })
+    }
+
+    #[test]
+    fn what_is_shared_is_made_once_whoever_asks_first() {
+        const THREADS: usize = 8;
+        for _ in 0..100 {
+            let kit = Kit::new();
+            let node = &kit.node;
+            let begin = Barrier::new(THREADS);
+            thread::scope(|scope| {
+                for number in 0..THREADS {
+                    let begin = &begin;
+                    scope.spawn(move || {
+                        begin.wait();
+                        let found = if number % 2 == 0 {
+                            one(node)
+                        } else {
+                            node.shared(|node| Other(one(node))).0.clone()
+                        };
+                        assert_eq!(found.0, 0);
+                    });
+                }
+            });
+            assert_eq!(lock(&node.0.closers).len(), 1);
+            // Another configuration of the process has the same.
+            let renewed = node.renewed(NodeOptions::clone(&node.options()));
+            assert!(Arc::ptr_eq(&one(node), &one(&renewed)));
+        }
+    }
 }
