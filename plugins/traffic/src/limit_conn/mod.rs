@@ -19,7 +19,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
-use crate::limiting::{Amount, KeyType, Number, Policy, Refusal, Scope, Source, delay, redis};
+use crate::limiting::{
+    Amount, Background, KeyType, Number, Policy, Refusal, Scope, Source, delay, redis,
+};
 use remote::{Remote, RemotePlace};
 
 /// The reference's dictionary of counts.
@@ -117,7 +119,7 @@ impl Plugin for LimitConn {
                 None => Counts::Here(tables.concurrency(TABLE)),
                 Some(client) => {
                     let ttl_s = config.key_ttl.unwrap_or(KEY_TTL_S);
-                    Counts::Remote(Remote::new(client, ttl_s, cx.node.runtime().clone()))
+                    Counts::Remote(Remote::new(client, ttl_s, Background::of(cx.node)))
                 }
             },
             scope: Scope::object(cx, config.part.as_ref(), &tables),

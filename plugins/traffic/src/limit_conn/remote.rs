@@ -14,9 +14,11 @@ use std::{
 
 use lockgate_limit::Room;
 use lockgate_redis::{Arg, Client, Error, Script};
-use tokio::runtime::Handle;
 
-use crate::{limiting::redis::unexpected, limits};
+use crate::{
+    limiting::{Background, redis::unexpected},
+    limits,
+};
 
 /// Lets a request in if there is room. Arguments: the room, the seconds for which a request is believed in, the time, and the
 /// request. Answers with whether it is in, and with how many there are.
@@ -37,7 +39,7 @@ pub(super) struct Remote {
     client: Arc<Client>,
     enter: Script,
     ttl_s: i64,
-    runtime: Handle,
+    background: Arc<Background>,
     /// Requests are named by this and a number.
     name: u64,
     number: AtomicU64,
@@ -47,18 +49,18 @@ pub(super) struct Remote {
 #[derive(Debug)]
 pub(super) struct RemotePlace {
     client: Arc<Client>,
-    runtime: Handle,
+    background: Arc<Background>,
     key: Vec<u8>,
     request: String,
 }
 
 impl Remote {
-    pub(super) fn new(client: Arc<Client>, ttl_s: i64, runtime: Handle) -> Self {
+    pub(super) fn new(client: Arc<Client>, ttl_s: i64, background: Arc<Background>) -> Self {
         Self {
             client,
             enter: Script::new(ENTER),
             ttl_s,
-            runtime,
+            background,
             name: RandomState::new().hash_one(0_u8),
             number: AtomicU64::new(0),
         }
@@ -78,7 +80,7 @@ impl Remote {
         // Made before it is asked for: whoever gives up in between leaves nothing behind.
         let place = RemotePlace {
             client: self.client.clone(),
-            runtime: self.runtime.clone(),
+            background: self.background.clone(),
             key: place,
             request: format!("{:016x}-{number:x}", self.name),
         };
@@ -127,7 +129,7 @@ impl Drop for RemotePlace {
         let (client, key) = (self.client.clone(), std::mem::take(&mut self.key));
         let request = std::mem::take(&mut self.request);
         // Ends with the client's timeouts.
-        let _ended = self.runtime.spawn(async move {
+        self.background.spawn(async move {
             let args = [Arg::Bytes(&key), Arg::from(&request)];
             let left = client.command(limits::TELLING_WORKER, "ZREM", &args).await;
             if let Err(error) = left {

@@ -1,7 +1,8 @@
 //! Counting here and telling Redis later (`sync_interval`): a request waits for Redis only where nothing is known of its key.
 //!
 //! What this node let pass since it last told Redis is kept for the whole node, and so is what Redis said then. One task per
-//! configuration tells it; it ends with the configuration, or when there is nothing to tell.
+//! configuration tells it; it ends when there is nothing to tell, and outlives the configuration for that. The end of the process has
+//! it tell at once.
 
 use std::{
     collections::HashMap,
@@ -14,20 +15,22 @@ use std::{
 
 use lockgate_limit::{Decision, Quota};
 use lockgate_net::clock::Clock;
-use tokio::runtime::Handle;
 
 use super::{
     Counters,
     remote::{Left, Remote},
 };
-use crate::{limiting::Scope, limits};
+use crate::{
+    limiting::{Background, Scope},
+    limits,
+};
 
 /// What is counted here and told to Redis later.
 #[derive(Debug)]
 pub(super) struct Delayed {
     remote: Arc<Remote>,
     interval: Duration,
-    runtime: Handle,
+    background: Arc<Background>,
     known: Mutex<HashMap<Box<[u8]>, Known>>,
     /// Whether the task is there that tells Redis.
     is_telling: AtomicBool,
@@ -87,13 +90,13 @@ impl Delayed {
     pub(super) fn new(
         remote: Arc<Remote>,
         interval: Duration,
-        runtime: Handle,
+        background: Arc<Background>,
         fallback: Fallback,
     ) -> Self {
         Self {
             remote,
             interval,
-            runtime,
+            background,
             known: Mutex::default(),
             is_telling: AtomicBool::new(false),
             fallback,
@@ -186,13 +189,11 @@ impl Delayed {
         if self.is_telling.swap(true, Ordering::AcqRel) {
             return;
         }
-        let this = Arc::downgrade(self);
-        let interval = self.interval;
-        // Ends with the configuration, or when nothing is due.
-        let _ended = self.runtime.spawn(async move {
+        let this = self.clone();
+        // Ends when nothing is due.
+        self.background.spawn(async move {
             loop {
-                tokio::time::sleep(interval).await;
-                let Some(this) = this.upgrade() else { return };
+                this.background.pause(this.interval).await;
                 if !this.tell().await {
                     return;
                 }

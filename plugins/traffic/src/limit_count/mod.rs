@@ -25,7 +25,7 @@ use lockgate_plugin::{
 pub use config::Config;
 pub use headers::Names;
 
-use crate::limiting::{Refusal, Scope, error_message, now_ms, redis};
+use crate::limiting::{Background, Refusal, Scope, error_message, now_ms, redis};
 use config::{NO_SYNC, WindowType};
 use delayed::{Delayed, Fallback, InForce};
 use remote::Remote;
@@ -115,7 +115,7 @@ impl Plugin for LimitCount {
                         Delayed::new(
                             remote.clone(),
                             interval.unwrap_or(Duration::MAX),
-                            cx.node.runtime().clone(),
+                            Background::of(cx.node),
                             fallback,
                         )
                     });

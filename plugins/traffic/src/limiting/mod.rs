@@ -3,11 +3,13 @@
 //! Counting itself is `lockgate-limit`'s, which also documents the reference's keys.
 
 mod amount;
+mod background;
 pub(crate) mod redis;
 mod scope;
 mod source;
 
 pub(crate) use amount::{Amount, Number};
+pub(crate) use background::Background;
 pub(crate) use scope::Scope;
 pub(crate) use source::{KeyType, Source};
 

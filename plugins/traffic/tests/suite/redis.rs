@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use lockgate_plugin::testing::Kit;
 use lockgate_testkit::{
-    Gateway, Origin, eventually,
+    Client, Gateway, Origin, PATIENCE, eventually,
     redis::{MASTER_NAME, Redis, RedisCluster, Sentinels},
 };
 use serde_json::{Value, json};
@@ -206,6 +207,76 @@ fn what_is_told_later_is_told() {
     });
     let answer = get(&gateways[1], "/", "");
     assert_eq!(answer.field("X-RateLimit-Remaining"), Some("94"));
+}
+
+#[test]
+fn what_is_told_later_is_told_although_the_configuration_is_gone() {
+    let origin = Origin::saying("ok");
+    let redis = Redis::start();
+    let config = json!({"count": 100, "time_window": 1000, "sync_interval": 0.1});
+    let config = with(&config, &single(redis.address()));
+    let gateway = setup()
+        .put("routes/1", &route(&origin, &json!({"limit-count": config})))
+        .start_silent();
+    let mut client = Client::connect(gateway.address);
+    for _ in 0..3 {
+        assert_eq!(client.get("/").status(), 200);
+        gateway.put("routes/1", &route(&origin, &json!({})));
+        assert_eq!(client.get("/").status(), 200);
+        gateway.put("routes/1", &route(&origin, &json!({"limit-count": config})));
+    }
+    gateway.put("routes/1", &route(&origin, &json!({})));
+    // Workers hold what was in force until their next request.
+    eventually("redis is told of all", || {
+        client.get("/");
+        count_in(&redis) == "3"
+    });
+}
+
+/// The one counter that there is.
+fn count_in(redis: &Redis) -> String {
+    let key = redis.command(&["KEYS", "plugin-limit-count:v1:*"]);
+    redis.command(&["GET", key.trim()]).trim().to_owned()
+}
+
+#[test]
+fn redis_knows_everything_when_the_process_ends() {
+    let redis = Redis::start();
+    let origin = Origin::saying("ok");
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let silent = Origin::start(move |connection| {
+        connection.request();
+        begun.send(()).expect("the test waits");
+        connection.rest();
+    });
+    let conn = json!({"conn": 9, "burst": 0, "default_conn_delay": 0.1, "key": "remote_addr"});
+    let count = json!({"count": 100, "time_window": 1000, "sync_interval": 900});
+    let [conn, count] = [conn, count].map(|config| with(&config, &single(redis.address())));
+    let mut under_way = route(&silent, &json!({"limit-conn": conn}));
+    under_way["uri"] = json!("/under-way");
+    // The runtime is what ends with a process.
+    let kit = Kit::new();
+    let node = kit.node.clone();
+    let gateway = setup()
+        .with(|setup| setup.node = Some(node.clone()))
+        .put("routes/1", &route(&origin, &json!({"limit-count": count})))
+        .put("routes/2", &under_way)
+        .start_silent();
+    let mut client = Client::connect(gateway.address);
+    client.send("GET /under-way HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    has_begun.recv_timeout(PATIENCE).expect("it is under way");
+    for _ in 0..3 {
+        assert_eq!(get(&gateway, "/", "").status(), 200);
+    }
+    let places = || redis.command(&["KEYS", "limit_conn:*"]).trim().to_owned();
+    assert!(!places().is_empty());
+    assert_eq!(count_in(&redis), "0", "the interval is not over");
+    drop(gateway);
+    let runtime = node.runtime().clone();
+    runtime.block_on(node.shut_down(PATIENCE));
+    drop(kit);
+    assert_eq!(places(), "");
+    assert_eq!(count_in(&redis), "3");
 }
 
 #[test]
