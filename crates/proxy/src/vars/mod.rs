@@ -18,9 +18,10 @@ use lockgate_http::{
     field::Known,
     head::{Framing, Version},
 };
+use lockgate_plugin::Destination;
 use lockgate_router::{Methods, Request};
 use lockgate_snapshot::{Route, Target};
-use lockgate_upstream::PassHost;
+use lockgate_upstream::{PassHost, Upstream};
 
 use crate::{
     client::Client,
@@ -149,11 +150,23 @@ impl<'a> Facts<'a> {
         Some(self.exchange.query()).filter(|query| !query.is_empty())
     }
 
+    /// Where the request goes: where a plugin says, else where the route says.
+    fn upstream(&self) -> Option<&'a Upstream> {
+        match &self.exchange.plugins.outgoing.destination {
+            Destination::Upstream(upstream) => Some(upstream),
+            Destination::Route => match &self.route()?.target {
+                Target::Upstream(upstream) => Some(upstream),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn upstream_host(&self) -> Value<'a> {
         if let Some(host) = &self.exchange.plugins.outgoing.host {
             return bytes(host);
         }
-        let Some(Target::Upstream(upstream)) = self.route().map(|route| &route.target) else {
+        let Some(upstream) = self.upstream() else {
             return bytes(self.exchange.request.authority());
         };
         match upstream.pass_host() {
@@ -164,8 +177,8 @@ impl<'a> Facts<'a> {
     }
 
     fn upstream_scheme(&self) -> &'static str {
-        match self.route().map(|route| &route.target) {
-            Some(Target::Upstream(upstream)) if upstream.tls().is_some() => "https",
+        match self.upstream() {
+            Some(upstream) if upstream.tls().is_some() => "https",
             _ => "http",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_testkit::{Client, Gateway, Origin};
+use lockgate_testkit::{Certificate, Client, Gateway, Origin};
 use serde_json::{Value, json};
 
 use crate::{get, route, setup};
@@ -68,24 +68,34 @@ fn the_first_rule_that_matches_decides() {
 
 #[test]
 fn an_upstream_of_the_plugins_says_what_the_node_is_told() {
-    let [own, inline] = ["own", "inline"].map(Origin::saying);
-    let host = |more: Value| {
-        let mut upstream = json!({"nodes": {inline.node(): 1}});
+    let own = Origin::saying("own");
+    let certificate = Certificate::of(&["a.test"]);
+    let inline = Origin::start_tls(&certificate, |connection| {
+        while connection.request().is_some() {
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ninline");
+        }
+    });
+    let node = inline.node();
+    for (more, expected) in [
+        (json!({}), "a.test"),
+        (
+            json!({"pass_host": "rewrite", "upstream_host": "b.test"}),
+            "b.test",
+        ),
+        (json!({"pass_host": "node"}), &*node),
+    ] {
+        let mut upstream = json!({"scheme": "https", "nodes": {inline.node(): 1}});
         let members = upstream.as_object_mut().expect("an object");
         members.extend(more.as_object().expect("an object").clone());
         let rules = json!([{"weighted_upstreams": [{"upstream": upstream}]}]);
         let gateway = setup()
+            .with(|setup| setup.log_format = "$upstream_scheme $upstream_host".into())
             .put("routes/1", &route(&own, &split(&rules)))
-            .start_silent();
+            .start();
         assert_eq!(get(&gateway, "/", "").text(), "inline");
-        inline.last().field("Host").map(str::to_owned)
-    };
-    assert_eq!(host(json!({})).as_deref(), Some("a.test"));
-    assert_eq!(
-        host(json!({"pass_host": "rewrite", "upstream_host": "b.test"})).as_deref(),
-        Some("b.test")
-    );
-    assert_eq!(host(json!({"pass_host": "node"})), Some(inline.node()));
+        assert_eq!(inline.last().field("Host"), Some(expected));
+        assert_eq!(gateway.log_line(), format!("https {expected}"));
+    }
 }
 
 #[test]
