@@ -359,11 +359,11 @@ variables! {
         UpstreamCookie = "upstream_cookie_",
     }
     headers {
-        /// Field of the request's header, by its lower-case name with `-` for `_`.
+        /// Field of the request's header, by its lower-case name; `_` stands for `-` and for itself.
         Header = "http_",
-        /// Field of the response's header, by its lower-case name with `-` for `_`.
+        /// Field of the response's header, by its lower-case name; `_` stands for `-` and for itself.
         SentHeader = "sent_http_",
-        /// Field of the upstream's response header, by its lower-case name with `-` for `_`.
+        /// Field of the upstream's response header, by its lower-case name; `_` stands for `-` and for itself.
         UpstreamHeader = "upstream_http_",
     }
 }

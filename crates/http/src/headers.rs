@@ -178,6 +178,24 @@ impl Headers {
             .map(|field| self.value_of(field))
     }
 
+    /// As [`Self::get_all`], where `_` in the name of a field is the `-` of `name`: nginx's variables do not tell them apart
+    /// (`ngx_http_variable_unknown_header`).
+    pub fn get_all_alike<'a, 'n>(
+        &'a self,
+        name: &'n [u8],
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let is_alike = |(one, other): (&u8, &u8)| {
+            let one = if *one == b'_' { b'-' } else { *one };
+            one.eq_ignore_ascii_case(other)
+        };
+        self.kept()
+            .filter(move |field| {
+                field.name_len as usize == name.len()
+                    && self.name_of(field).iter().zip(name).all(is_alike)
+            })
+            .map(|field| self.value_of(field))
+    }
+
     /// Value of the first field of a known name.
     #[inline]
     pub fn get_known(&self, known: Known) -> Option<&[u8]> {
@@ -337,6 +355,23 @@ mod tests {
             (headers.get(b"b"), headers.get_received(b"b")),
             (None, Some(&b"2"[..]))
         );
+    }
+
+    #[test]
+    fn underscores_may_stand_for_dashes() {
+        let mut headers = Headers::default();
+        for (name, value) in [
+            ("X_a-B", "1"),
+            ("x-A-b", "2"),
+            ("x-ab", "3"),
+            ("xxaxb", "4"),
+        ] {
+            headers.append(name.as_bytes(), value.as_bytes());
+        }
+        let alike: Vec<_> = headers.get_all_alike(b"x-a-b").collect();
+        assert_eq!(alike, [b"1", b"2"]);
+        let same: Vec<_> = headers.get_all(b"x-a-b").collect();
+        assert_eq!(same, [b"2"]);
     }
 
     #[test]

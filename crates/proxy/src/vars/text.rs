@@ -74,7 +74,16 @@ pub(super) fn received<'a>(headers: &'a Headers, name: &str) -> Value<'a> {
 
 /// All values of a field, joined as nginx joins them (`$http_…`, since 1.23).
 pub(crate) fn header<'a>(headers: &'a Headers, name: &str) -> Value<'a> {
-    let mut values = headers.get_all(name.as_bytes());
+    // Of the names that nginx has variables for, the field is meant that is spelled with dashes.
+    let is_exact = !name.contains('-') || matches!(name, "user-agent" | "x-forwarded-for");
+    if is_exact {
+        joined(headers.get_all(name.as_bytes()), name)
+    } else {
+        joined(headers.get_all_alike(name.as_bytes()), name)
+    }
+}
+
+fn joined<'a>(mut values: impl Iterator<Item = &'a [u8]>, name: &str) -> Value<'a> {
     let first = values.next()?;
     match values.next() {
         None => Some(Cow::Borrowed(first)),

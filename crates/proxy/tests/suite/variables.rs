@@ -498,6 +498,7 @@ fn routes_see_arguments_decoded_and_forwarding_fields_as_they_go_on() {
         ["http_x_forwarded_port", "==", "81"],
         ["http_x_forwarded_for", "==", "1.2.3.4"],
         ["http_forwarded", "==", null],
+        ["http_custom_field", "==", "1, 2"],
         ["original_x_forwarded_proto", "==", "https"],
         ["original_forwarded", "==", "for=1.2.3.4"],
         ["request_body", "==", null],
@@ -507,7 +508,8 @@ fn routes_see_arguments_decoded_and_forwarding_fields_as_they_go_on() {
     ]);
     let request = "GET /%61%20b?A=1&a=x%20y&t&e= HTTP/1.1\r\nHost: A.test:81\r\nCookie: c=1; c=2\r\n\
         X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: x.test\r\n\
-        X-Forwarded-Port: 443\r\nForwarded: for=1.2.3.4\r\n\r\n";
+        X-Forwarded-Port: 443\r\nForwarded: for=1.2.3.4\r\n\
+        X_Forwarded_For: 5.6.7.8\r\ncustom_field: 1\r\nCustom-Field: 2\r\n\r\n";
     let gateway = Setup::new().start();
     for condition in conditions.as_array().expect("a list") {
         let route = json!({"uri": "/*", "vars": [condition],
