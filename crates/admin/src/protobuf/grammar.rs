@@ -25,6 +25,13 @@ pub(super) fn check(source: &str) -> Result<(), String> {
     parser.resolve()
 }
 
+/// What fields a message has: each name and number is there once.
+#[derive(Default)]
+struct Members<'a> {
+    names: BTreeSet<&'a str>,
+    numbers: BTreeSet<u64>,
+}
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     token: Token<'a>,
@@ -101,6 +108,7 @@ impl<'a> Parser<'a> {
     }
 
     fn message_body(&mut self) -> Parsed {
+        let mut members = Members::default();
         self.block(|parser| match parser.name()? {
             "message" => parser.message(),
             "enum" => parser.enumeration(),
@@ -111,15 +119,15 @@ impl<'a> Parser<'a> {
                 parser.name()?;
                 parser.block(|parser| match parser.name()? {
                     "option" => parser.option_statement(),
-                    kind => parser.field(kind),
+                    kind => parser.field(kind, &mut members),
                 })
             }
-            "map" if parser.token == Token::Symbol('<') => parser.map_field(),
+            "map" if parser.token == Token::Symbol('<') => parser.map_field(&mut members),
             "optional" | "required" | "repeated" => {
                 let kind = parser.name()?;
-                parser.field(kind)
+                parser.field(kind, &mut members)
             }
-            kind => parser.field(kind),
+            kind => parser.field(kind, &mut members),
         })
     }
 
@@ -131,15 +139,14 @@ impl<'a> Parser<'a> {
                 "optional" | "required" | "repeated" => parser.name()?,
                 kind => kind,
             };
-            parser.field(kind)
+            // One block may extend with fields that another message has too.
+            parser.field(kind, &mut Members::default())
         })
     }
 
     /// What follows the type of a field.
-    fn field(&mut self, kind: &'a str) -> Parsed {
-        let name = self.name()?;
-        self.expect('=')?;
-        self.number()?;
+    fn field(&mut self, kind: &'a str, members: &mut Members<'a>) -> Parsed {
+        let name = self.member(members)?;
         self.options()?;
         if kind == "group" {
             self.defined.insert(name);
@@ -149,16 +156,32 @@ impl<'a> Parser<'a> {
         self.expect(';')
     }
 
-    fn map_field(&mut self) -> Parsed {
+    /// Name and number of a field.
+    fn member(&mut self, members: &mut Members<'a>) -> Parsed<&'a str> {
+        let name = self.name()?;
+        if !members.names.insert(name) {
+            return Err(self.lexer.error(format!("field name '{name}' exists")));
+        }
+        self.expect('=')?;
+        let number = self.token;
+        self.number()?;
+        match number {
+            Token::Number(Some(0)) => Err(self.lexer.error("invalid tag number: 0")),
+            Token::Number(Some(number)) if !members.numbers.insert(number) => {
+                Err(self.lexer.error(format!("field number '{number}' exists")))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    fn map_field(&mut self, members: &mut Members<'a>) -> Parsed {
         self.expect('<')?;
         self.name()?;
         self.expect(',')?;
         let value = self.name()?;
         self.used.push(value);
         self.expect('>')?;
-        self.name()?;
-        self.expect('=')?;
-        self.number()?;
+        self.member(members)?;
         self.options()?;
         self.expect(';')
     }
@@ -261,7 +284,7 @@ impl<'a> Parser<'a> {
                 }
                 Ok(())
             }
-            Token::Name(_) | Token::Number => self.advance(),
+            Token::Name(_) | Token::Number(_) => self.advance(),
             _ => Err(self.expected("a constant")),
         }
     }
@@ -332,7 +355,7 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self) -> Parsed {
         match self.token {
-            Token::Number => self.advance(),
+            Token::Number(_) => self.advance(),
             _ => Err(self.expected("a number")),
         }
     }
@@ -381,6 +404,7 @@ mod tests {
             "service S { rpc M (A) returns (stream A) { option (google.api.http) = { get: \"/a\" body: '*' }; } rpc N(.A) returns(A); } message A {}",
             "import \"google/protobuf/empty.proto\"; service S { rpc M (google.protobuf.Empty) returns (google.protobuf.Empty) {} }",
             "option go_package = \"a\" \"b\"; message A { required group G = 1 { optional int32 a = 2 [default = -1.5e3]; } }",
+            "message A { message B { string a = 1; } string a = 1; }",
             "extend google.protobuf.FieldOptions { string a = 50000; }",
             "",
         ] {
@@ -403,6 +427,15 @@ mod tests {
                 "message A { string b = 1x; }",
                 "1:26: malformed number '1x'",
             ),
+            (
+                "message A { string a = 1; oneof b { int32 c = 0x1; } }",
+                "1:51: field number '1' exists",
+            ),
+            (
+                "message A { string a = 1; map<string, string> a = 2; }",
+                "1:48: field name 'a' exists",
+            ),
+            ("message A { string a = 0; }", "1:25: invalid tag number: 0"),
             ("message § {}", "1:9: unexpected character '§'"),
         ] {
             let found = check(source).unwrap_err();

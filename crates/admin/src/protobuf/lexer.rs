@@ -5,7 +5,8 @@
 pub(super) enum Token<'a> {
     /// A name, with dots between its parts and perhaps before the first.
     Name(&'a str),
-    Number,
+    /// A number, with its value where it is whole.
+    Number(Option<u64>),
     /// A text in quotes, without them.
     Text(&'a str),
     Symbol(char),
@@ -81,15 +82,18 @@ impl<'a> Lexer<'a> {
             char.is_ascii_alphanumeric() || char == '.' || is_sign
         });
         let taken = text.get(..text.len() - self.rest.len()).unwrap_or_default();
-        let is_number = match taken
+        let hex = taken
             .strip_prefix("0x")
-            .or_else(|| taken.strip_prefix("0X"))
-        {
-            Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
-            None => taken.trim_end_matches(['f', 'F']).parse::<f64>().is_ok(),
-        };
-        if is_number {
-            Ok(Token::Number)
+            .or_else(|| taken.strip_prefix("0X"));
+        let whole = match hex {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => taken.parse(),
+        }
+        .ok();
+        let is_fraction =
+            || hex.is_none() && taken.trim_end_matches(['f', 'F']).parse::<f64>().is_ok();
+        if whole.is_some() || is_fraction() {
+            Ok(Token::Number(whole))
         } else {
             Err(self.error(format!("malformed number '{taken}'")))
         }
