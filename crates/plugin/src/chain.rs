@@ -1,6 +1,6 @@
 //! Chains: the hooks of all plugins that run on a request, by phase, in the order in which they run.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     About, Body, Exchange, Flow, Kind, PluginSet,
@@ -210,19 +210,23 @@ pub async fn run(
             Answering::Waiting(hook) => hook.call(ex).await,
         };
         if let Flow::Reply(reply) = flow {
-            return answered(&step.of, reply);
+            return answered(&step.of, reply, ex.now());
         }
     }
     Flow::Next
 }
 
 /// An answer as it leaves a chain.
-fn answered(of: &Instance, mut reply: Box<crate::Reply>) -> Flow {
+fn answered(of: &Instance, mut reply: Box<crate::Reply>, now: Duration) -> Flow {
     reply.by = of.about.name;
     if reply.status >= 400 {
-        // Clients can cause any number of these. The words are the reference's, for who searches logs for them.
+        // The words are the reference's, for who searches logs for them.
         let (name, status) = (of.about.name, reply.status);
-        tracing::info!("{name} exits with http status code {status}");
+        if of.warns_at(now) {
+            tracing::warn!("{name} exits with http status code {status}");
+        } else {
+            tracing::info!("{name} exits with http status code {status}");
+        }
         if let Some(body) = &of.error_body {
             reply.body = Body::Bytes(body.clone());
         }
@@ -241,5 +245,43 @@ fn note(
             step.trace(phase, ex);
             step.hook.call(ex);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Access, Compile, ConfigError, Plugin, testing::Kit};
+
+    struct Closed;
+
+    impl Plugin for Closed {
+        const ABOUT: About = About::new("closed", 1, "{}");
+        type Config = serde_json::Value;
+
+        fn compile(_: Self::Config, _: &Compile<'_>) -> Result<Self, ConfigError> {
+            Ok(Self)
+        }
+
+        fn hooks(self: Arc<Self>, on: &mut Hooks) {
+            on.access(self);
+        }
+    }
+
+    impl Access for Closed {
+        fn access(&self, _: &mut Exchange<'_>) -> Flow {
+            Flow::message(403, "closed")
+        }
+    }
+
+    #[test]
+    fn warns_of_the_first_refusal_in_a_second() {
+        let plugin = Kit::new().plugin::<Closed>(&json!({})).unwrap();
+        let (instance, _) = plugin.chain.plugins().next().expect("one");
+        let warned = [5_000, 5_000, 5_999, 6_000, 6_001]
+            .map(|now_ms| instance.warns_at(Duration::from_millis(now_ms)));
+        assert_eq!(warned, [true, false, false, true, false]);
     }
 }

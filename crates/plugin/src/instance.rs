@@ -1,6 +1,13 @@
 //! Configured plugins, and sets of them as objects hold them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use lockgate_expr::Expr;
@@ -20,6 +27,8 @@ pub struct Instance {
     filter: Option<Expr>,
     /// The body that answers of 400 and above have instead of their own.
     pub(crate) error_body: Option<Bytes>,
+    /// The second of the Unix epoch in which it was last warned of a refusal.
+    warned: AtomicU64,
 }
 
 /// What an object says of a plugin.
@@ -79,6 +88,7 @@ impl Slot {
                 .unwrap_or(i64::from(plugin.about.priority)),
             filter,
             error_body,
+            warned: AtomicU64::new(0),
         })))
     }
 }
@@ -92,6 +102,13 @@ impl Instance {
     /// On which requests it runs (`_meta.filter`); `None` for all.
     pub fn filter(&self) -> Option<&Expr> {
         self.filter.as_ref()
+    }
+
+    /// Whether a refusal at this time is worth a warning: the first in a second is, so that clients cannot fill the log.
+    pub(crate) fn warns_at(&self, now: Duration) -> bool {
+        // Looked at first: a flood of refusals should not make the workers wait for each other to write.
+        self.warned.load(Ordering::Relaxed) != now.as_secs()
+            && self.warned.swap(now.as_secs(), Ordering::Relaxed) != now.as_secs()
     }
 
     /// Whether it runs on this request (`_meta.filter`). Asked once per request, whatever changes meanwhile.
