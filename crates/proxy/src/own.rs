@@ -235,7 +235,7 @@ fn write_head(
             .write(worker.clock.unix(worker.clock.recent()), out);
     }
     match body {
-        Body::Bytes(_) if ResponseHead::forbids_body(response.status()) => {}
+        _ if ResponseHead::forbids_body(response.status()) => {}
         Body::Bytes(bytes) => {
             out.extend_from_slice(b"Content-Length: ");
             write_decimal(bytes.len() as u64, out);

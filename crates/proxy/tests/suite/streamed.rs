@@ -30,6 +30,8 @@ struct Config {
     /// What comes behind the pieces in place of the end.
     then: Option<Then>,
     filter: Option<Filter>,
+    /// The status of answers in pieces; 200 where there is none.
+    status: Option<u16>,
     /// Whether it answers with the address of the node.
     tells_node: bool,
 }
@@ -100,7 +102,7 @@ impl BeforeProxy for Teller {
             then: self.config.then,
             open: self.open.clone(),
         };
-        Reply::new(200, Body::stream(stream)).into()
+        Reply::new(self.config.status.unwrap_or(200), Body::stream(stream)).into()
     }
 }
 
@@ -227,6 +229,22 @@ fn an_answer_is_sent_as_it_comes() {
         });
     }
     assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_response_that_has_no_body_gets_none() {
+    let origin = Origin::answering(OK);
+    let config = json!({"pieces": ["one"], "status": 204});
+    let (gateway, _) = telling(route("/*", &origin), &config);
+    let mut client = gateway.client();
+    let answer = client.ask(GET);
+    assert_eq!(answer.status(), 204);
+    assert_eq!(answer.field("transfer-encoding"), None);
+    assert_eq!(client.ask(GET).status(), 204, "the connection is in step");
+    // What would have come is said to who asks for the head alone.
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response_to_head().status(), 204);
+    assert_eq!(client.ask(GET).status(), 204);
 }
 
 #[test]
