@@ -63,6 +63,12 @@ struct Inner {
     runtime: Handle,
     options: ArcSwap<NodeOptions>,
     shared: Arc<Shared>,
+    /// What is shared until the next reload.
+    own: Shared,
+    /// How many configurations the process has had.
+    configurations: Arc<AtomicU64>,
+    /// Which of them this is for.
+    configuration: u64,
     consumers: Mutex<HashMap<&'static str, Arc<Consumers>>>,
     metadata: Mutex<HashMap<&'static str, Arc<Cell>>>,
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
@@ -141,6 +147,9 @@ impl Node {
             runtime,
             options: ArcSwap::from_pointee(options),
             shared: Arc::default(),
+            own: Shared::default(),
+            configurations: Arc::default(),
+            configuration: 0,
             consumers: Mutex::default(),
             metadata: Mutex::default(),
             schemas: Mutex::default(),
@@ -151,13 +160,16 @@ impl Node {
     }
 
     /// A node for a configuration that is started in place of this one's: what plugins share goes on, and so does what is to be done
-    /// before the process ends; consumers and metadata are the new configuration's own.
+    /// before the process ends; consumers, metadata and what is shared until a reload are the new configuration's own.
     #[must_use]
     pub fn renewed(&self, options: NodeOptions) -> Self {
         Self(Arc::new(Inner {
             runtime: self.0.runtime.clone(),
             options: ArcSwap::from_pointee(options),
             shared: self.0.shared.clone(),
+            own: Shared::default(),
+            configurations: self.0.configurations.clone(),
+            configuration: self.0.configurations.fetch_add(1, Ordering::Relaxed) + 1,
             consumers: Mutex::default(),
             metadata: Mutex::default(),
             schemas: Mutex::default(),
@@ -198,6 +210,21 @@ impl Node {
     /// `make` runs once; it may ask for other types, but not for `T` and for none that asks for `T`. Who asks for `T` meanwhile waits.
     pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce(&Making<'_>) -> T) -> Arc<T> {
         self.0.shared.get(|| make(&Making { node: self }))
+    }
+
+    /// The one `T` of this configuration of the process: a reload begins without. For what depends on options (clients, which have the
+    /// resolver and the trusted roots) and need not outlive them. Otherwise as [`Self::shared`].
+    pub fn shared_until_reload<T: Any + Send + Sync>(
+        &self,
+        make: impl FnOnce(&Self) -> T,
+    ) -> Arc<T> {
+        self.0.own.get(|| make(self))
+    }
+
+    /// A number for this configuration of the process: a reload has another. For the names of what is shared by the whole process and
+    /// must not be found again after a reload.
+    pub fn configuration(&self) -> u64 {
+        self.0.configuration
     }
 
     /// The consumers that have credentials for a plugin; all of them by name where the name is empty.
@@ -336,6 +363,21 @@ mod tests {
             thread::yield_now();
             One(count.0.fetch_add(1, Ordering::Relaxed))
         })
+    }
+
+    #[test]
+    fn what_is_shared_until_a_reload_is_made_anew_then() {
+        let kit = Kit::new();
+        let count = |node: &Node| {
+            let made = node.shared_until_reload(|node| One(node.configuration()));
+            assert!(Arc::ptr_eq(&made, &node.shared_until_reload(|_| One(9))));
+            made.0
+        };
+        let renewed = |node: &Node| node.renewed(NodeOptions::clone(&node.options()));
+        let [first, second] = [(); 2].map(|()| renewed(&kit.node));
+        let found = [&kit.node, &first, &second, &renewed(&first)].map(count);
+        assert_eq!(found, [0, 1, 2, 3]);
+        assert_eq!(count(&kit.node), 0);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,41 +9,33 @@ use lockgate_client::{Client, ClientError, Endpoint, Failure, Options};
 use lockgate_net::tls::{ClientTls, TlsError};
 use lockgate_plugin::Node;
 
-/// The clients of all loggers: one for each way of checking certificates, so that loggers share connections.
+/// The clients of all loggers, with certificates checked or not: loggers share connections.
 #[derive(Default)]
-struct Clients(Mutex<Vec<(Kind, Client)>>);
+struct Clients(Mutex<[Option<Client>; 2]>);
 
-#[derive(Clone, PartialEq, Eq)]
-struct Kind {
-    verify: bool,
-    trusted: Option<PathBuf>,
-}
-
-/// The client that checks certificates, or the one that does not.
+/// The client that checks certificates, or the one that does not. A reload makes others, which read the trusted roots again and
+/// resolve names as the configuration says then.
 ///
 /// # Errors
 /// The trusted roots cannot be read.
 pub(crate) fn client(node: &Node, verify: bool) -> Result<Client, TlsError> {
-    let clients: Arc<Clients> = node.shared(|_| Clients::default());
-    let options = node.options();
-    let kind = Kind {
-        verify,
-        trusted: options.trusted.clone().filter(|_| verify),
-    };
+    let clients: Arc<Clients> = node.shared_until_reload(|_| Clients::default());
     let mut clients = clients.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, known)) = clients.iter().find(|(other, _)| *other == kind) {
+    let [plain, verifying] = &mut *clients;
+    let place = if verify { verifying } else { plain };
+    if let Some(known) = place {
         return Ok(known.clone());
     }
+    let options = node.options();
     let client = Client::new(Options {
         tls: ClientTls {
             verify,
-            trusted: kind.trusted.clone(),
+            trusted: options.trusted.clone().filter(|_| verify),
             ..ClientTls::default()
         },
         ..Options::new(options.resolver.clone())
     })?;
-    clients.push((kind, client.clone()));
-    Ok(client)
+    Ok(place.insert(client).clone())
 }
 
 /// Where logs go, as the reference's lines name it.

@@ -58,7 +58,9 @@ impl Plugin for HttpLogger {
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
         let entries = Entries::compile(cx, Broken::Refused)?;
         let settings = Settings::read(cx.config, "http logger");
-        let identity = format!("{} {}", cx.parent.key, cx.config);
+        // After a reload another processor, which sends through the new client; what the one before holds it sends itself.
+        let configuration = cx.node.configuration();
+        let identity = format!("{configuration} {} {}", cx.parent.key, cx.config);
         let is_single = settings.batch_max_size == 1;
         let processor =
             batching::processors(cx.node).get(Self::ABOUT.name, &identity, settings, || {

@@ -1,5 +1,9 @@
-use lockgate_plugin::testing::{Kit, Request, Tested};
-use lockgate_testkit::{Message, Reply, Sink};
+use lockgate_net::dns::{DnsOptions, Resolver};
+use lockgate_plugin::{
+    NodeOptions,
+    testing::{Kit, Request, Tested},
+};
+use lockgate_testkit::{Certificate, Message, Reply, Sink};
 use serde_json::{Value, json};
 
 use super::HttpLogger;
@@ -109,6 +113,44 @@ fn sends_again_what_was_not_taken() {
     );
     logging.log(Request::get("/b"));
     assert!(body(&logging.sink.wait()).contains("/b"));
+}
+
+#[test]
+fn a_reload_resolves_names_and_trusts_roots_anew() {
+    let files = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let certificate = Certificate::of(&["sink.test"]);
+    let other = Certificate::of(&["sink.test"]);
+    // Each of them is what keeps the sink from being reached before the reload.
+    for (address, roots) in [("127.0.0.9", &certificate), ("127.0.0.1", &other)] {
+        let (mut kit, sink) = (Kit::new(), Sink::start_tls(&certificate));
+        let mut options = NodeOptions::clone(&kit.node.options());
+        options.resolver = Resolver::new(DnsOptions {
+            hosts: write("before", &format!("{address} sink.test\n")),
+            ..DnsOptions::default()
+        });
+        options.trusted = Some(write("roots.pem", &roots.pem));
+        kit.node.set_options(options.clone());
+        let port = sink.origin().address().port();
+        let config = json!({
+            "uri": format!("https://sink.test:{port}/"), "ssl_verify": true, "batch_max_size": 1, "max_retry_count": 0,
+        });
+        let _in_force = kit.plugin::<HttpLogger>(&config).expect("a configuration");
+        options.resolver = Resolver::new(DnsOptions {
+            hosts: write("after", "127.0.0.1 sink.test\n"),
+            ..DnsOptions::default()
+        });
+        write("roots.pem", &certificate.pem);
+        kit.node = kit.node.renewed(options);
+        let plugin = kit.plugin::<HttpLogger>(&config).expect("a configuration");
+        let logging = Logging { kit, plugin, sink };
+        logging.log(Request::get("/a"));
+        assert!(body(&logging.sink.wait()).contains("/a"));
+    }
 }
 
 #[test]

@@ -49,7 +49,8 @@ enum ServerRole {
     Slave,
 }
 
-/// The client for a policy; `None` for the one that counts in this node. All who have the same settings share one.
+/// The client for a policy; `None` for the one that counts in this node. All who have the same settings share one. A reload makes
+/// others, which read the trusted roots again and resolve names as the configuration says then; workers have new connections then anyway.
 ///
 /// # Errors
 /// The settings are none.
@@ -60,7 +61,7 @@ pub(crate) fn client(policy: Policy, cx: &Compile<'_>) -> Result<Option<Arc<Clie
         Policy::RedisCluster => Settings::Cluster(cx.read::<Members>()?.cluster()?),
         Policy::RedisSentinel => Settings::Sentinel(cx.read::<Members>()?.sentinel()?),
     };
-    let clients = cx.node.shared(|node| {
+    let clients = cx.node.shared_until_reload(|node| {
         let options = node.options();
         Clients::new(Options {
             resolver: options.resolver.clone(),

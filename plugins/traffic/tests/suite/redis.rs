@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use lockgate_plugin::testing::Kit;
+use lockgate_net::dns::{DnsOptions, Resolver};
+use lockgate_plugin::{
+    NodeOptions,
+    testing::{Kit, Request},
+};
+use lockgate_plugins_traffic::limit_count::LimitCount;
 use lockgate_testkit::{
     Client, Gateway, Origin, PATIENCE, eventually,
     redis::{MASTER_NAME, Redis, RedisCluster, Sentinels},
@@ -277,6 +282,31 @@ fn redis_knows_everything_when_the_process_ends() {
     drop(kit);
     assert_eq!(places(), "");
     assert_eq!(count_in(&redis), "3");
+}
+
+#[test]
+fn a_reload_resolves_the_names_of_servers_anew() {
+    let redis = Redis::start();
+    let hosts = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(hosts.path(), "127.0.0.1 redis.test\n").expect("written");
+    let config = json!({
+        "count": 9, "time_window": 60, "policy": "redis", "redis_host": "redis.test", "redis_port": redis.port(),
+    });
+    let mut kit = Kit::new();
+    let answer = |kit: &Kit| {
+        let plugin = kit.plugin::<LimitCount>(&config).expect("valid");
+        let answer = plugin.access(&mut Request::get("/"));
+        (plugin, answer.map(|answer| answer.status))
+    };
+    let (_in_force, answered) = answer(&kit);
+    assert_eq!(answered, Some(500));
+    let mut options = NodeOptions::clone(&kit.node.options());
+    options.resolver = Resolver::new(DnsOptions {
+        hosts: hosts.path().to_owned(),
+        ..DnsOptions::default()
+    });
+    kit.node = kit.node.renewed(options);
+    assert_eq!(answer(&kit).1, None);
 }
 
 #[test]
