@@ -78,6 +78,20 @@ impl Attributes {
         Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or_default()
     }
 
+    /// The same without where metrics are shown: what decides about the metrics themselves.
+    pub(super) fn of_metrics(self) -> Self {
+        let Self {
+            export_uri,
+            enable_export_server,
+            ..
+        } = Self::default();
+        Self {
+            export_uri,
+            enable_export_server,
+            ..self
+        }
+    }
+
     /// The same without what users add, for where that cannot be declared.
     pub(super) fn plain(&self) -> Self {
         Self {

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -76,24 +76,44 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// The metrics of the process, and what they were made for.
+/// All metrics that a configuration of the process has, with what they were made for: around a reload there are two configurations, and
+/// each has its own until its end. The one before is there until the next one serves, so that what it has counted is not lost.
 #[derive(Debug, Default)]
-struct Place(Mutex<Option<(Attributes, usize, Arc<Metrics>)>>);
+struct AllMade(Mutex<Vec<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    attributes: Attributes,
+    workers: usize,
+    metrics: Weak<Metrics>,
+}
+
+/// The metrics of a configuration, which keeps them.
+struct Held(Arc<Metrics>);
 
 impl Metrics {
-    /// The metrics of the process; others where `plugin_attr` has changed with a reload.
-    #[expect(clippy::missing_panics_doc, reason = "an invariant of this file")]
+    /// The metrics of a configuration of the process. After a reload they are what they were, unless `plugin_attr` asks for others: then
+    /// they begin anew.
     pub fn of(node: &Node) -> Arc<Self> {
-        let place: Arc<Place> = node.shared(|_| Place::default());
-        let (attributes, workers) = (Attributes::of(node), node.workers());
-        let mut place = place.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let registry = match &*place {
-            Some((same, count, known)) if *same == attributes && *count == workers => {
-                return known.clone();
-            }
+        let held = node.shared_until_reload(|node| Held(Self::find_or_make(node)));
+        held.0.clone()
+    }
+
+    fn find_or_make(node: &Node) -> Arc<Self> {
+        let known = node.shared(|_| AllMade::default());
+        let (attributes, workers) = (Attributes::of(node).of_metrics(), node.workers());
+        let mut known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|made| made.metrics.strong_count() > 0);
+        let same = known.iter().filter(|made| made.attributes == attributes);
+        let same = same.filter_map(|made| Some((made.workers, made.metrics.upgrade()?)));
+        let same: Vec<_> = same.collect();
+        if let Some((_, metrics)) = same.iter().find(|(count, _)| *count == workers) {
+            return metrics.clone();
+        }
+        let registry = match same.first() {
             // What was counted goes on to be shown.
-            Some((same, _, known)) if *same == attributes => known.registry.clone(),
-            _ => Registry::new(&attributes.metric_prefix),
+            Some((_, metrics)) => metrics.registry.clone(),
+            None => Registry::new(&attributes.metric_prefix),
         };
         let made = Self::new(node, registry, &attributes).unwrap_or_else(|error| {
             tracing::error!(%error, "plugin_attr.prometheus cannot be honoured");
@@ -104,7 +124,11 @@ impl Metrics {
                 .expect("invariant: the reference's families are valid")
         });
         let made = Arc::new(made);
-        *place = Some((attributes, workers, made.clone()));
+        known.push(Made {
+            attributes,
+            workers,
+            metrics: Arc::downgrade(&made),
+        });
         made
     }
 

@@ -1,7 +1,10 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use lockgate_plugin::{
-    Descriptor, Timing,
+    Descriptor, NodeOptions, Timing,
     testing::{self, Kit, Request},
 };
 use lockgate_testkit::Exposition;
@@ -235,18 +238,78 @@ fn what_is_counted_elsewhere_is_there_from_the_start() {
     assert!(!found.families.contains_key("apisix_http_status"));
 }
 
+/// Options for a reload: another number of workers, another `plugin_attr`.
+fn options(kit: &Kit, workers: usize, attributes: Value) -> NodeOptions {
+    let mut options = NodeOptions::clone(&kit.node.options());
+    options.workers = workers;
+    options
+        .attributes
+        .insert("prometheus".to_owned(), attributes);
+    options
+}
+
 #[test]
 fn other_options_begin_anew_and_other_numbers_of_workers_do_not() {
-    let kit = Kit::new();
+    let mut kit = Kit::new();
     log(&kit, &json!({}), [answered()]);
-    let mut options = lockgate_plugin::NodeOptions::clone(&kit.node.options());
-    options.workers = 3;
-    kit.node.set_options(options);
+    let next = kit.node.renewed(options(&kit, 3, json!({})));
+    // It is there until the next one serves.
+    let _before = std::mem::replace(&mut kit.node, next);
     log(&kit, &json!({}), [answered()]);
     assert_eq!(read(&kit).sum("apisix_http_status", &[]), Some(2.0));
-    let kit = kit.attributes("prometheus", json!({"metric_prefix": "x_"}));
-    log(&kit, &json!({}), [answered()]);
-    assert_eq!(read(&kit).sum("x_http_status", &[]), Some(1.0));
+    for attributes in [
+        json!({"metric_prefix": "x_"}),
+        json!({"metric_prefix": "x_", "metrics": {"http_status": {"expire": 60}}}),
+        json!({"metric_prefix": "x_", "default_buckets": [1, 2]}),
+    ] {
+        let next = kit.node.renewed(options(&kit, 3, attributes));
+        let _before = std::mem::replace(&mut kit.node, next);
+        log(&kit, &json!({}), [answered()]);
+        assert_eq!(read(&kit).sum("x_http_status", &[]), Some(1.0));
+    }
+    let buckets = labels_of_buckets(&read(&kit));
+    assert_eq!(buckets, ["+Inf", "1", "2"]);
+}
+
+/// The bounds of latencies.
+fn labels_of_buckets(exposition: &Exposition) -> Vec<String> {
+    let family = &exposition.families["x_http_latency"];
+    let labels = family.samples.keys().flat_map(|(_, labels)| labels.clone());
+    let mut bounds: Vec<_> = labels
+        .filter(|(name, _)| name == "le")
+        .map(|(_, bound)| bound)
+        .collect();
+    bounds.sort();
+    bounds.dedup();
+    bounds
+}
+
+#[test]
+fn a_configuration_keeps_its_metrics_while_another_comes_or_fails_to() {
+    let mut kit = Kit::new();
+    let status = |kit: &Kit, prefix: &str| {
+        log(kit, &json!({}), [answered()]);
+        read(kit).sum(&format!("{prefix}http_status"), &[])
+    };
+    assert_eq!(status(&kit, "apisix_"), Some(1.0));
+    let collected = Metrics::of(&kit.node);
+    let next = kit
+        .node
+        .renewed(options(&kit, 1, json!({"metric_prefix": "x_"})));
+    let serving = std::mem::replace(&mut kit.node, next);
+    assert_eq!(status(&kit, "x_"), Some(1.0));
+    // The old one serves on, and compiles what is edited meanwhile; so does the new one.
+    let next = std::mem::replace(&mut kit.node, serving.clone());
+    assert_eq!(status(&kit, "apisix_"), Some(2.0));
+    kit.node = next;
+    assert_eq!(status(&kit, "x_"), Some(2.0));
+    // It comes to nothing; the next has the options of the one that serves, but for where metrics are shown.
+    kit.node = serving;
+    assert!(Arc::ptr_eq(&collected, &Metrics::of(&kit.node)));
+    kit.node = kit
+        .node
+        .renewed(options(&kit, 1, json!({"export_uri": "/m"})));
+    assert_eq!(status(&kit, "apisix_"), Some(3.0));
 }
 
 #[test]
