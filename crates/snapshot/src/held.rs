@@ -18,6 +18,8 @@ pub(crate) struct Held {
 struct Object {
     value: Arc<[u8]>,
     created: Revision,
+    /// By the write that was taken in last.
+    written: Revision,
 }
 
 impl Held {
@@ -26,7 +28,7 @@ impl Held {
         self.objects.is_empty()
     }
 
-    /// Everything, in the order in which it came to be. When it was written last is not known.
+    /// Everything, in the order in which it came to be.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let objects = self.objects.iter();
         let mut entries: Vec<Entry> = objects
@@ -34,7 +36,7 @@ impl Held {
                 key: key.clone(),
                 value: object.value.clone(),
                 create_revision: object.created,
-                mod_revision: object.created,
+                mod_revision: object.written,
             })
             .collect();
         entries
@@ -50,6 +52,7 @@ impl Held {
                     let object = Object {
                         value: entry.value.clone(),
                         created: entry.create_revision,
+                        written: entry.mod_revision,
                     };
                     self.objects.insert(entry.key.clone(), object);
                 }
@@ -129,11 +132,15 @@ mod tests {
             Change::Put(entry("routes/before", "e", 5)),
             delete("routes/before", 6),
         ]);
+        let edited = Entry {
+            mod_revision: 7,
+            ..entry("routes/other", "C", 3)
+        };
         let listing = Listing {
             revision: 9,
             entries: vec![
                 entry("routes/same", "b", 2),
-                entry("routes/other", "C", 3),
+                edited.clone(),
                 // Removed and made again: its place among others is a new one.
                 entry("routes/again", "d", 8),
                 entry("routes/new", "f", 9),
@@ -144,7 +151,7 @@ mod tests {
             changes,
             [
                 delete("routes/gone", 9),
-                Change::Put(entry("routes/other", "C", 3)),
+                Change::Put(edited),
                 Change::Put(entry("routes/again", "d", 8)),
                 Change::Put(entry("routes/new", "f", 9)),
             ]

@@ -263,9 +263,13 @@ async fn a_store_that_is_empty_anew_takes_nothing_away_from_the_watcher_that_com
         revision,
         entries: Vec::new(),
     };
+    let edited = Entry {
+        mod_revision: 30,
+        ..route(1)
+    };
     let full = || Listing {
         revision: 30,
-        entries: vec![upstream(1), route(0), route(1)],
+        entries: vec![upstream(1), route(0), edited.clone()],
     };
     let filled = Listing {
         revision: 3,
@@ -278,6 +282,7 @@ async fn a_store_that_is_empty_anew_takes_nothing_away_from_the_watcher_that_com
     for before in [unaware, aware] {
         let next = Followed::start_after(Some(&before), [empty(1)]).await;
         assert!(next.route("/0").is_some());
+        assert_eq!(next.status.written()["routes"], 30);
         let last = Followed::start_after(Some(&next), [empty(2), filled.clone()]).await;
         drop((before, next));
         assert!(last.route("/0").is_some());
