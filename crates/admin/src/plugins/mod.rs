@@ -255,21 +255,24 @@ impl Plugins {
         Ok(())
     }
 
-    /// Checks the metadata of a plugin. A plugin without a schema for it takes any object.
+    /// Checks the metadata of a plugin, switched on or not. A plugin without a schema for it takes any object.
     ///
     /// # Errors
     /// What does not fit.
     pub(crate) fn check_metadata(&self, name: &str, config: &Value) -> Result<(), String> {
-        if !self.knows(name) {
+        if self.of_any(name).is_none() {
             return Err("invalid plugin name".into());
         }
         let finding = self.metadata_finding(name, config);
         finding.map_or(Ok(()), |why| Err(format!("invalid configuration: {why}")))
     }
 
-    /// Whether there is a plugin of this name, for HTTP or for streams.
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.of_any(name).is_some()
+    /// Whether a plugin of this name is switched on, for HTTP or for streams.
+    pub(crate) fn runs(&self, name: &str) -> bool {
+        self.http
+            .get(name)
+            .or_else(|| self.stream.get(name))
+            .is_some()
     }
 
     /// What does not fit in the metadata of a plugin.
@@ -282,7 +285,7 @@ impl Plugins {
     }
 
     fn of_any(&self, name: &str) -> Option<&Plugin> {
-        self.http.get(name).or_else(|| self.stream.get(name))
+        self.http.known(name).or_else(|| self.stream.known(name))
     }
 }
 

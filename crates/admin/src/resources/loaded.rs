@@ -83,7 +83,7 @@ pub(crate) async fn check(
 fn check_metadata(rules: &Rules<'_>, conf: &Value) -> Result<(), String> {
     let name = conf.get("id").map(text_of).unwrap_or_default();
     let is_on = rules.has_plugin(&name) || rules.has_stream_plugin(&name);
-    if !is_on || !rules.plugins.knows(&name) {
+    if !is_on || !rules.plugins.runs(&name) {
         return Ok(());
     }
     rules
