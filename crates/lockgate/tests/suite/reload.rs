@@ -293,7 +293,7 @@ fn the_oldest_of_too_many_configurations_is_cut_short() {
         // One request that takes as long for each of them.
         let origin = SlowOrigin::start();
         let route = format!(
-            r#"{{"uri": "/slow/{number}", "upstream": {{"type": "roundrobin", "nodes": {{"{}": 1}}}}}}"#,
+            r#"{{"uri": "/slow/{number}", "upstream": {{"type": "roundrobin", "timeout": {{"connect": 60, "send": 60, "read": 600}}, "nodes": {{"{}": 1}}}}}}"#,
             origin.address
         );
         let made = gateway.admin("PUT", &format!("routes/slow-{number}"), &route);

@@ -55,7 +55,7 @@ pub(crate) fn with_slow_request() -> (Gateway, SlowOrigin, TcpStream) {
     let gateway = Gateway::start(UNBUFFERED);
     let origin = SlowOrigin::start();
     let route = format!(
-        r#"{{"uri": "/slow", "upstream": {{"type": "roundrobin", "nodes": {{"{}": 1}}}}}}"#,
+        r#"{{"uri": "/slow", "upstream": {{"type": "roundrobin", "timeout": {{"connect": 60, "send": 60, "read": 600}}, "nodes": {{"{}": 1}}}}}}"#,
         origin.address
     );
     gateway.put(&route);
