@@ -7,7 +7,7 @@ use lockgate_http::headers::Headers;
 use lockgate_upstream::Upstream;
 use smallvec::SmallVec;
 
-use crate::{BodyFilter, Consumer, RateLimiting};
+use crate::{BodyFilter, Consumer, RateLimiting, limits};
 
 /// What plugins have said about one request; part of the exchange, and emptied with it.
 #[derive(Default)]
@@ -87,6 +87,11 @@ impl State {
         self.fields.clear();
         self.filters.clear();
         self.variables.clear();
+        for memory in [&mut self.scratch, &mut self.between] {
+            if memory.capacity() > limits::KEPT_BYTES {
+                *memory = Vec::new();
+            }
+        }
         self.rate_limiting.clear();
         self.is_traced = false;
         self.trace.clear();
