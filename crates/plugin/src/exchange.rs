@@ -254,7 +254,8 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The body of the request, where all of it has been read or a plugin has set it.
+    /// The body of the request, where all of it has been read or a plugin has set it; `None` too once it has been sent on. What is to
+    /// be seen later is kept with [`Self::keep_body`].
     pub fn body(&self) -> Option<Cow<'_, [u8]>> {
         self.host.body()
     }

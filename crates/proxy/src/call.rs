@@ -139,7 +139,8 @@ impl Call<'_> {
         let (worker, client) = (self.worker, self.client);
         let deadline = worker.deadlines.add();
         let progress = Progress::default();
-        let mut upload = std::mem::take(&mut exchange.upload);
+        let on_its_way = exchange.upload.on_its_way();
+        let mut upload = std::mem::replace(&mut exchange.upload, on_its_way);
         // All of the first read is body: there is more to come.
         if let Some(emptied) = upload.begin_streaming(exchange.unread.take()) {
             worker.buffers.give_back(emptied);

@@ -56,6 +56,16 @@ impl Upload {
         Ok(upload)
     }
 
+    /// What stands in the exchange while the body is on its way: it has not been read, and nothing of it is here.
+    pub(crate) fn on_its_way(&self) -> Self {
+        Self {
+            body: Body::new(Framing::UntilClose),
+            received: self.received,
+            keep_bytes: self.keep_bytes,
+            ..Self::default()
+        }
+    }
+
     /// Whether the whole body has been read.
     #[inline]
     pub(crate) fn is_read(&self) -> bool {
