@@ -7,12 +7,12 @@ use std::{
     cell::RefCell,
     io::{self, IoSlice},
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -163,6 +163,31 @@ impl Stream {
                 polled.map(|peeked| !matches!(peeked, Ok(1..)))
             }
             Transport::ClientTls(_) => Poll::Pending,
+        }
+    }
+
+    /// Whether the other side is known to have ended the stream, or to be gone, whatever waits to be read before that. False for what is
+    /// not plain.
+    ///
+    /// Costs no system call.
+    pub fn has_ended(&self) -> bool {
+        let Transport::Tcp(stream) = &self.transport else {
+            return false;
+        };
+        let stream = stream.borrow();
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(stream.ready(Interest::READABLE)).poll(&mut context) {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed() || ready.is_error(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
+    }
+
+    /// Has the connection reset when it is dropped, so that nobody takes what was sent for a whole that the end of the connection ends.
+    pub fn reset_when_dropped(&self) {
+        if let Transport::Tcp(stream) = &self.transport {
+            // One that is gone already needs none.
+            let _gone = stream.borrow().set_zero_linger();
         }
     }
 

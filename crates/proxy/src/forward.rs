@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
 use lockgate_http::{head::HeadError, pool::Connection};
 use lockgate_net::stream::Stream;
-use lockgate_plugin::{Flow, host::Phase};
+use lockgate_plugin::host::Phase;
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, PassHost, Retry, Tried, Upstream};
 use thiserror::Error;
@@ -19,7 +19,7 @@ use crate::{
     limits, phases,
     reason::Reason,
     reply,
-    request::Matched,
+    request::{self, Matched},
     scene::Scene,
     vars::Facts,
 };
@@ -181,10 +181,11 @@ pub(crate) async fn forward(
         };
         exchange.node = Some(node.address);
         // For each attempt, as the reference does it.
-        if scene.runs(Phase::BeforeProxy)
-            && let Flow::Reply(reply) = phases::run(scene, exchange, Phase::BeforeProxy).await
-        {
-            return reply::plugins(scene, exchange, *reply).await;
+        if scene.runs(Phase::BeforeProxy) {
+            let flow = phases::run(scene, exchange, Phase::BeforeProxy).await;
+            if let Some(after) = request::answered(scene, exchange, flow).await {
+                return after;
+            }
         }
         let began = worker.clock.recent();
         exchange.attempts.push(Attempt {

@@ -2,8 +2,8 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,6 +13,9 @@ use lockgate_net::{
     stream::Stream,
 };
 use thiserror::Error;
+use tokio::time::{Instant, Sleep};
+
+use crate::limits;
 
 /// Why a read or write did not happen.
 #[derive(Debug, Error)]
@@ -164,21 +167,32 @@ pub(crate) fn poll_read(
 }
 
 /// Waits for something as long as the client does; `None` when it is gone.
+///
+/// Where bytes of the client wait to be read (its next request, more of its body), its end behind them wakes nobody, and is looked for
+/// from time to time.
+#[inline]
 pub(crate) async fn while_there<T>(client: &Stream, waiting: impl Future<Output = T>) -> Option<T> {
     let mut waiting = pin!(waiting);
-    let mut watches = true;
+    let mut look: Option<Pin<Box<Sleep>>> = None;
     std::future::poll_fn(|context| {
         if let Poll::Ready(outcome) = waiting.as_mut().poll(context) {
             return Poll::Ready(Some(outcome));
         }
-        if watches && let Poll::Ready(is_gone) = client.poll_ended(context) {
-            if is_gone {
+        if look.is_none() && ready!(client.poll_ended(context)) {
+            return Poll::Ready(None);
+        }
+        loop {
+            let next = look.get_or_insert_with(|| {
+                // Looked at once now, then from time to time.
+                Box::pin(tokio::time::sleep(Duration::ZERO))
+            });
+            ready!(next.as_mut().poll(context));
+            if client.has_ended() {
                 return Poll::Ready(None);
             }
-            // Its next request, or more of its body, is on its way: what comes behind cannot be seen.
-            watches = false;
+            next.as_mut()
+                .reset(Instant::now() + limits::LOOK_FOR_CLIENT);
         }
-        Poll::Pending
     })
     .await
 }

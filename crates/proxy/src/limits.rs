@@ -47,3 +47,6 @@ pub(crate) const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
 /// Chains of routes with what consumers bring along that a worker keeps per snapshot; each takes a few hundred bytes.
 pub(crate) const BROUGHT_CHAINS: usize = 4096;
+
+/// How often the end of a client is looked for whose next bytes nobody reads yet.
+pub(crate) const LOOK_FOR_CLIENT: Duration = Duration::from_secs(1);

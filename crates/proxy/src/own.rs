@@ -51,11 +51,17 @@ pub(crate) async fn send(
     after: After,
 ) -> After {
     let Scene { worker, client, .. } = *scene;
-    let after = reply::fit(worker, exchange, after);
     let (length, is_streamed) = match &reply.body {
         Body::Bytes(bytes) => (bytes.len() as u64, false),
         Body::Stream(_) => (0, true),
     };
+    let is_chunked = is_streamed && exchange.request.version() == Version::Http11;
+    let after = match after {
+        // The end of the connection ends the body.
+        After::Keep if is_streamed && !is_chunked => After::Close,
+        _ => after,
+    };
+    let after = reply::fit(worker, exchange, after);
     exchange.response.begin(reply.status, length);
     exchange.answer = Answer::Own;
     respond::add_fields(exchange);
@@ -82,11 +88,6 @@ pub(crate) async fn send(
             Body::Bytes(&filtered)
         }
         stream @ Body::Stream(_) => stream,
-    };
-    let is_chunked = is_streamed && exchange.request.version() == Version::Http11;
-    let after = match after {
-        After::Keep if is_streamed && !is_chunked => After::Close,
-        _ => after,
     };
     let is_silent = exchange.request.method() == Method::Head
         || ResponseHead::forbids_body(exchange.response.status());
@@ -118,6 +119,9 @@ pub(crate) async fn send(
     };
     exchange.out = out;
     if sent.is_err() {
+        if is_streamed && !is_chunked {
+            client.stream.reset_when_dropped();
+        }
         return After::Drop;
     }
     // The client has its answer and need not wait until the body is gone.

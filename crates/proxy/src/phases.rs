@@ -19,6 +19,7 @@ use lockgate_plugin::{
 use crate::{
     exchange::{Answer, Exchange},
     forward::Failure,
+    io::while_there,
     scene::Scene,
     upload::Upload,
     vars::Facts,
@@ -69,29 +70,30 @@ pub(crate) fn brought(
 /// The consumer's group does not exist.
 pub(crate) struct NoGroup;
 
-/// Runs a phase of both chains, until a hook answers.
-pub(crate) async fn run(scene: &Scene<'_>, exchange: &mut Exchange, phase: Phase) -> Flow {
+/// Runs a phase of both chains, until a hook answers; `None` when the client left while one waited.
+pub(crate) async fn run(scene: &Scene<'_>, exchange: &mut Exchange, phase: Phase) -> Option<Flow> {
     for (chain, beside) in scene.chains() {
-        let flow = run_one(scene, exchange, chain, phase, beside).await;
+        let flow = run_one(scene, exchange, chain, phase, beside).await?;
         if let Flow::Reply(_) = flow {
-            return flow;
+            return Some(flow);
         }
     }
-    Flow::Next
+    Some(Flow::Next)
 }
 
-/// Runs a phase of one chain, until a hook answers.
+/// Runs a phase of one chain, until a hook answers; `None` when the client left while one waited.
 pub(crate) async fn run_one(
     scene: &Scene<'_>,
     exchange: &mut Exchange,
     chain: &Chain,
     phase: Phase,
     beside: Option<&Chain>,
-) -> Flow {
+) -> Option<Flow> {
     if !chain.runs(phase) {
-        return Flow::Next;
+        return Some(Flow::Next);
     }
-    Hosted::new(scene, exchange).run(chain, phase, beside).await
+    let mut hosted = Hosted::new(scene, exchange);
+    while_there(&scene.client.stream, hosted.run(chain, phase, beside)).await
 }
 
 /// Shows plugins the head of a response.

@@ -121,15 +121,14 @@ pub(crate) async fn handle(worker: &Worker, client: &Client, exchange: &mut Exch
 /// answers. Where that is a global rule, the route's plugins have no part in the answer.
 async fn rewrite(scene: &mut Scene<'_>, exchange: &mut Exchange) -> Option<After> {
     for (chain, beside) in scene.chains() {
-        let Flow::Reply(reply) =
-            phases::run_one(scene, exchange, chain, Phase::Rewrite, beside).await
-        else {
+        let flow = phases::run_one(scene, exchange, chain, Phase::Rewrite, beside).await;
+        if let Some(Flow::Next) = flow {
             continue;
-        };
+        }
         if beside.is_some() {
             scene.chain = None;
         }
-        return Some(reply::plugins(scene, exchange, *reply).await);
+        return answered(scene, exchange, flow).await;
     }
     None
 }
@@ -141,15 +140,28 @@ async fn access(
     exchange: &mut Exchange,
     brought: Option<&Chain>,
 ) -> Option<After> {
-    if let Some(brought) = brought
-        && let Flow::Reply(reply) =
-            phases::run_one(scene, exchange, brought, Phase::Rewrite, None).await
-    {
-        return Some(reply::plugins(scene, exchange, *reply).await);
+    if let Some(brought) = brought {
+        let flow = phases::run_one(scene, exchange, brought, Phase::Rewrite, None).await;
+        let after = answered(scene, exchange, flow).await;
+        if after.is_some() {
+            return after;
+        }
     }
-    match phases::run(scene, exchange, Phase::Access).await {
-        Flow::Next => None,
-        Flow::Reply(reply) => Some(reply::plugins(scene, exchange, *reply).await),
+    let flow = phases::run(scene, exchange, Phase::Access).await;
+    answered(scene, exchange, flow).await
+}
+
+/// What becomes of the connection behind a phase that ended the request: a hook answered, or the client left while one waited.
+#[inline]
+pub(crate) async fn answered(
+    scene: &Scene<'_>,
+    exchange: &mut Exchange,
+    flow: Option<Flow>,
+) -> Option<After> {
+    match flow {
+        Some(Flow::Next) => None,
+        Some(Flow::Reply(reply)) => Some(reply::plugins(scene, exchange, *reply).await),
+        None => Some(forward::fail(scene, exchange, &Failure::ClientGone).await),
     }
 }
 
@@ -231,9 +243,10 @@ async fn serve(scene: &Scene<'_>, exchange: &mut Exchange) -> After {
         }
         Destination::Missing => (502, Reason::NoSuchUpstream),
         Destination::Plugin => {
-            return match phases::run(scene, exchange, Phase::BeforeProxy).await {
-                Flow::Reply(reply) => reply::plugins(scene, exchange, *reply).await,
-                Flow::Next => dead_end(scene, exchange, matched, 500, Reason::NoAnswer).await,
+            let flow = phases::run(scene, exchange, Phase::BeforeProxy).await;
+            return match answered(scene, exchange, flow).await {
+                Some(after) => after,
+                None => dead_end(scene, exchange, matched, 500, Reason::NoAnswer).await,
             };
         }
         _ => match &matched.value().target {

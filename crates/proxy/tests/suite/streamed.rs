@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use lockgate_plugin::{
-    About, Access, BeforeProxy, Body, BodyFilter, BodyStream, Bytes, Compile, ConfigError,
-    Descriptor, Destination, Exchange, Filtered, Flow, HeaderFilter, Hooks, Plugin, Reply,
-    SendFuture, StreamError, testing,
+    About, Access, AccessAsync, BeforeProxy, Body, BodyFilter, BodyStream, Bytes, Compile,
+    ConfigError, Descriptor, Destination, Exchange, FieldName, Filtered, Flow, HeaderFilter, Hooks,
+    Plugin, Reply, SendFuture, StreamError, testing,
 };
 use lockgate_testkit::{Gateway, Origin, Setup, eventually};
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use crate::{GET, OK, route};
 struct Open(AtomicUsize);
 
 /// Answers in `before_proxy`, or filters what others answer.
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing to do")]
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
@@ -34,6 +35,10 @@ struct Config {
     status: Option<u16>,
     /// Whether it answers with the address of the node.
     tells_node: bool,
+    /// Whether it waits in `access` for what never comes.
+    waits: bool,
+    /// Whether it tells in a field what it sees of the request's body when the response comes.
+    tells_body: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -58,6 +63,8 @@ enum Filter {
     Appends,
 }
 
+const BODY: FieldName = FieldName::from_static("X-Body");
+
 struct Teller {
     config: Config,
     open: Arc<Open>,
@@ -73,7 +80,11 @@ impl Plugin for Teller {
     }
 
     fn hooks(self: Arc<Self>, on: &mut Hooks) {
-        on.access(self.clone());
+        if self.config.waits {
+            on.access_async(self.clone());
+        } else {
+            on.access(self.clone());
+        }
         on.before_proxy(self.clone());
         on.header_filter(self);
     }
@@ -88,6 +99,13 @@ impl Access for Teller {
     }
 }
 
+impl AccessAsync for Teller {
+    async fn access(&self, _: &mut Exchange<'_>) -> Flow {
+        let _open = Guard::new(&self.open);
+        std::future::pending().await
+    }
+}
+
 impl BeforeProxy for Teller {
     fn before_proxy(&self, ex: &mut Exchange<'_>) -> Flow {
         if self.config.tells_node {
@@ -96,11 +114,10 @@ impl BeforeProxy for Teller {
         let Some(pieces) = self.config.pieces.clone() else {
             return Flow::Next;
         };
-        self.open.0.fetch_add(1, Ordering::SeqCst);
         let stream = Told {
             pieces: pieces.into_iter(),
             then: self.config.then,
-            open: self.open.clone(),
+            _open: Guard::new(&self.open),
         };
         Reply::new(self.config.status.unwrap_or(200), Body::stream(stream)).into()
     }
@@ -108,6 +125,10 @@ impl BeforeProxy for Teller {
 
 impl HeaderFilter for Teller {
     fn header_filter(&self, ex: &mut Exchange<'_>) {
+        if self.config.tells_body {
+            let body = ex.body().map(|body| body.len());
+            ex.set_response_header(&BODY, Some(format!("{body:?}").as_bytes()));
+        }
         if let Some(filter) = self.config.filter {
             ex.filter_body(filter);
         }
@@ -157,7 +178,17 @@ impl BodyFilter for Filter {
 struct Told {
     pieces: std::vec::IntoIter<String>,
     then: Option<Then>,
-    open: Arc<Open>,
+    _open: Guard,
+}
+
+/// Counts as open until it is dropped.
+struct Guard(Arc<Open>);
+
+impl Guard {
+    fn new(open: &Arc<Open>) -> Self {
+        open.0.fetch_add(1, Ordering::SeqCst);
+        Self(open.clone())
+    }
 }
 
 impl BodyStream for Told {
@@ -174,9 +205,9 @@ impl BodyStream for Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for Guard {
     fn drop(&mut self) {
-        self.open.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -187,6 +218,7 @@ fn telling(mut route: Value, config: &Value) -> (Gateway, Arc<Open>) {
     let open = node.shared(|_| Open::default());
     route["plugins"] = json!({"teller": config});
     let mut setup = Setup::new().put("routes/1", &route);
+    setup.log_format = "$status".into();
     setup.plugins = PLUGINS.iter().collect();
     setup.node = Some(node);
     (setup.start(), open)
@@ -260,18 +292,76 @@ fn an_answer_that_breaks_off_is_not_taken_for_whole() {
 }
 
 #[test]
-fn the_source_of_an_answer_is_let_go_when_the_client_leaves() {
+fn an_answer_that_the_end_of_the_connection_ends_is_reset_where_it_breaks_off() {
     let origin = Origin::answering(OK);
-    let config = json!({"pieces": ["begun"], "then": "waits"});
-    let (gateway, open) = telling(route("/*", &origin), &config);
+    let breaking = json!({"pieces": ["begun"], "then": "breaks"});
+    for (config, is_clean) in [(breaking, false), (json!({"pieces": ["whole"]}), true)] {
+        let (gateway, _) = telling(route("/*", &origin), &config);
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(client.head().status(), 200);
+        assert_eq!(client.bytes(5).len(), 5);
+        assert_eq!(client.ends_cleanly(), is_clean, "{config}");
+    }
+}
+
+#[test]
+fn an_old_client_gets_the_whole_answer_although_its_body_comes_late() {
+    let origin = Origin::answering(OK);
+    let (gateway, _) = telling(route("/*", &origin), &json!({"pieces": ["whole"]}));
     let mut client = gateway.client();
-    client.send(GET);
+    client.send("POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n");
     assert_eq!(client.head().status(), 200);
-    assert_eq!(open.0.load(Ordering::SeqCst), 1);
-    client.reset();
-    eventually("the stream is dropped", || {
-        open.0.load(Ordering::SeqCst) == 0
+    client.send("12345");
+    assert_eq!(client.bytes(5), b"whole");
+    assert!(client.ends_cleanly());
+}
+
+#[test]
+fn who_works_for_a_client_is_let_go_when_it_leaves() {
+    let origin = Origin::answering(OK);
+    let streaming = json!({"pieces": ["begun"], "then": "waits"});
+    for config in [streaming, json!({"waits": true})] {
+        // Also where there are bytes before the end that nobody reads.
+        for behind in ["", "G"] {
+            let (gateway, open) = telling(route("/*", &origin), &config);
+            let mut client = gateway.client();
+            client.send(GET);
+            eventually("the plugin works", || open.0.load(Ordering::SeqCst) == 1);
+            client.send(behind);
+            client.finish();
+            eventually("the plugin is let go", || {
+                open.0.load(Ordering::SeqCst) == 0
+            });
+            assert_eq!(
+                gateway.log_line(),
+                if config["waits"] == true {
+                    "499"
+                } else {
+                    "200"
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_on_its_way_is_no_empty_one() {
+    let origin = Origin::start(|connection| {
+        while connection.head().is_some() {
+            connection.send(OK);
+            connection.rest();
+        }
     });
+    let (gateway, _) = telling(route("/*", &origin), &json!({"tells_body": true}));
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12");
+    assert_eq!(client.response().field("x-body"), Some("None"));
+    // One that has been sent is not kept either.
+    let origin = Origin::answering(OK);
+    let (gateway, _) = telling(route("/*", &origin), &json!({"tells_body": true}));
+    let answer = gateway.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n12");
+    assert_eq!(answer.field("x-body"), Some("None"));
 }
 
 #[test]
