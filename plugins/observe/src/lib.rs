@@ -1,7 +1,7 @@
 //! Plugins that tell others what happened: logs, metrics, endpoints.
 //!
 //! One file or folder per plugin, with its user's page and its schemas beside it; [`ALL`] makes them known. What loggers share lies
-//! in `entry/` (what is logged) and `batching.rs` (how it is sent).
+//! in `logger.rs` (what makes a plugin of them), `entry/` (what is logged) and `batching.rs` (how it is sent).
 
 mod batching;
 mod entry;
@@ -9,6 +9,7 @@ pub mod file_logger;
 mod http;
 pub mod http_logger;
 mod limits;
+mod logger;
 pub mod prometheus;
 pub mod public_api;
 

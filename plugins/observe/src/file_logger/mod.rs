@@ -1,35 +1,36 @@
 //! `file-logger`: entries go to a file, one in a line.
 //!
-//! Phases: `access` (has the request's body kept), `header_filter` (holds the response's), `log`. A worker hands its line to the one
-//! thread that writes (`writer.rs`), and waits for no disk. README.md is the user's page, and lists what differs from the reference
-//! (`apisix/plugins/file-logger.lua`).
+//! A worker hands its line to the one thread that writes (`writer.rs`), and waits for no disk. What it has in common with other loggers
+//! is in `logger.rs`. README.md is the user's page, and lists what differs from the reference (`apisix/plugins/file-logger.lua`).
 
 mod writer;
 
 use std::sync::Arc;
 
 use lockgate_expr::Expr;
-use lockgate_plugin::{
-    About, Access, Compile, ConfigError, Exchange, Flow, HeaderFilter, Hooks, Log, MetadataType,
-    Plugin,
-};
+use lockgate_plugin::{About, Compile, ConfigError, Exchange};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::entry::{Broken, Entries, LogMetadata};
+use crate::{
+    entry::{Broken, Entries},
+    logger::{Logger, Logging},
+};
 use writer::Writer;
+
+/// The plugin.
+pub(crate) type FileLogger = Logging<File>;
 
 /// The configuration as users write it, without what all loggers have.
 #[derive(Debug, Deserialize)]
-pub struct Config {
+pub(crate) struct Config {
     path: Option<String>,
     r#match: Option<Vec<Value>>,
 }
 
 /// One configuration, compiled.
 #[derive(Debug)]
-pub struct FileLogger {
-    entries: Entries,
+pub(crate) struct File {
     /// Else that of the metadata.
     path: Option<Arc<str>>,
     /// A request that none of these is true of is not logged; `None` where all are.
@@ -37,9 +38,9 @@ pub struct FileLogger {
     writer: Arc<Writer>,
 }
 
-impl Plugin for FileLogger {
+impl Logger for File {
     const ABOUT: About = About::new("file-logger", 399, include_str!("schema.json"));
-    const METADATA: Option<MetadataType> = Some(MetadataType::of::<LogMetadata>());
+    const BROKEN: Broken = Broken::Ignored;
 
     type Config = Config;
 
@@ -59,51 +60,25 @@ impl Plugin for FileLogger {
             rules.collect()
         });
         Ok(Self {
-            entries: Entries::compile(cx, Broken::Ignored)?,
             path: config.path.map(Arc::from),
             matches,
             writer: Writer::of(cx.node),
         })
     }
 
-    fn hooks(self: Arc<Self>, on: &mut Hooks) {
-        on.access(self.clone());
-        if self.entries.has_response_body() {
-            on.header_filter(self.clone());
-        }
-        on.body_filter();
-        on.log(self);
-    }
-}
-
-impl Access for FileLogger {
-    fn access(&self, ex: &mut Exchange<'_>) -> Flow {
-        self.entries.keep_request_body(ex);
-        Flow::Next
-    }
-}
-
-impl HeaderFilter for FileLogger {
-    fn header_filter(&self, ex: &mut Exchange<'_>) {
-        self.entries.hold_response_body(ex);
-    }
-}
-
-impl Log for FileLogger {
-    fn log(&self, ex: &mut Exchange<'_>) {
+    fn log(&self, entries: &Entries, ex: &mut Exchange<'_>) {
         let is_wanted = |rules: &[Expr]| rules.iter().any(|rule| rule.eval(ex));
         if !self.matches.as_deref().is_none_or(is_wanted) {
             return;
         }
         let path = self.path.clone().or_else(|| {
-            self.entries
-                .metadata(|metadata| metadata.and_then(|metadata| metadata.path.clone()))
+            entries.metadata(|metadata| metadata.and_then(|metadata| metadata.path.clone()))
         });
         let Some(path) = path else {
             self.writer.complain_of_no_path();
             return;
         };
-        let mut line = self.entries.entry(ex, None);
+        let mut line = entries.entry(ex, None);
         line.push(b'\n');
         self.writer.write(path, line);
     }

@@ -9,13 +9,13 @@ use http::{
 };
 use lockgate_batch::{Failed, Sender, Sending};
 use lockgate_client::{Client, Endpoint, EndpointError};
-use lockgate_plugin::{ConfigError, Node};
+use lockgate_plugin::{About, Compile, ConfigError};
 
 use super::{Concat, Config};
-use crate::{http::Place, limits};
+use crate::{http::Place, limits, logger::BatchSender};
 
 /// Sends batches to one server.
-pub(super) struct HttpSender {
+pub(crate) struct HttpSender {
     client: Client,
     /// Why nothing can be sent, where the address is none.
     endpoint: Result<Endpoint, EndpointError>,
@@ -26,10 +26,15 @@ pub(super) struct HttpSender {
     is_single: bool,
 }
 
-impl HttpSender {
-    pub(super) fn new(config: &Config, is_single: bool, node: &Node) -> Result<Self, ConfigError> {
+impl BatchSender for HttpSender {
+    const ABOUT: About = About::new("http-logger", 410, include_str!("schema.json"));
+    const NAME: &'static str = "http logger";
+
+    type Config = Config;
+
+    fn new(config: &Config, is_single: bool, cx: &Compile<'_>) -> Result<Self, ConfigError> {
         let timeout = Duration::from_secs(config.timeout);
-        let client = crate::http::client(node, config.ssl_verify)
+        let client = crate::http::client(cx.node, config.ssl_verify)
             .map_err(|error| ConfigError(error.to_string()))?;
         let endpoint = endpoint(&config.uri);
         let content_type = match config.concat_method {
@@ -57,7 +62,9 @@ impl HttpSender {
             is_single,
         })
     }
+}
 
+impl HttpSender {
     fn body(&self, batch: &[Vec<u8>]) -> Bytes {
         match (batch, self.concat) {
             ([one], _) if self.is_single => one.clone().into(),
