@@ -27,7 +27,7 @@ use crate::{
     options::AdminOptions,
     plugins::{self, Plugins},
     request::{BodyError, Call, read_away, read_body},
-    resources::{self, Demand, KINDS, Kind, Misplaced, Place, Rules},
+    resources::{self, Demand, Holders, KINDS, Kind, Misplaced, Place, Rules},
     response::Answer,
     schema_api,
     schemas::Schemas,
@@ -46,6 +46,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct Admin {
     options: AdminOptions,
     store: Arc<dyn Store>,
+    holders: Holders,
     schemas: Schemas,
     plugins: Arc<Plugins>,
     environment: Environment,
@@ -81,6 +82,7 @@ impl Admin {
             ui_limit: LogLimit::default(),
             configs: None,
             options,
+            holders: Holders::new(store.clone()),
             store,
         }
     }
@@ -165,10 +167,16 @@ impl Admin {
         &*self.store
     }
 
+    /// Who has which keys of consumers.
+    pub(crate) fn holders(&self) -> &Holders {
+        &self.holders
+    }
+
     /// What checks of objects look at.
     pub(crate) fn rules(&self) -> Rules<'_> {
         Rules {
             store: &*self.store,
+            holders: Some(&self.holders),
             schemas: &self.schemas,
             plugins: &self.plugins,
             environment: &self.environment,

@@ -53,6 +53,12 @@ pub(crate) const LUA_LEVELS: usize = 200;
 /// Levels of messages inside messages in a `.proto` file (protobuf's own parser stops at 32).
 pub(crate) const PROTOBUF_LEVELS: usize = 32;
 
+/// How long a write of a consumer waits until it is known who has its keys, before it looks at all consumers itself.
+pub(crate) const HOLDERS_WAIT: Duration = Duration::from_millis(500);
+
+/// Consumers that are read in one go, while others wait: some milliseconds.
+pub(crate) const HOLDERS_STEP: usize = 1024;
+
 /// Seconds for which the configuration of a group of `limit-count` is remembered (`PLUGIN_TTL` of `apisix/core/lrucache.lua`).
 pub(crate) const LIMIT_GROUP_SECONDS: u64 = 300;
 

@@ -3,12 +3,12 @@
 use http::Method;
 use lockgate_keyring::Part;
 use lockgate_schema::is_secret_reference;
-use lockgate_store::{BoxFuture, Entry};
+use lockgate_store::{BoxFuture, Entry, StoreError};
 use serde_json::{Map, Value};
 
 use crate::plugins::Purpose;
 
-use super::{Identity, Kind, Rules, Sealed, Subject, reference};
+use super::{Identity, Kind, Rules, Sealed, Subject, holders::PREFIX, reference};
 
 /// The kind.
 pub(super) const KIND: Kind = Kind {
@@ -25,7 +25,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 /// Plugins that find a consumer by a key, and the field that holds it.
-const KEYS: &[(&str, &str)] = &[
+pub(super) const KEYS: &[(&str, &str)] = &[
     ("key-auth", "key"),
     ("basic-auth", "username"),
     ("jwt-auth", "key"),
@@ -73,15 +73,11 @@ pub(super) async fn check_keys(
         .filter_map(|(plugin, field)| Some((*plugin, *field, key_in(plugins, plugin, field)?)))
         .filter(|(_, _, key)| !is_secret_reference(key))
         .collect();
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let listing = rules.store.list("consumers/").await;
-    let listing = listing.map_err(|error| error.to_string())?;
     for (plugin, field, key) in keys {
         let forms = rules.secrets.forms(plugin, Part::Consumer, field, key);
-        let owner = listing
-            .entries
+        let entries = candidates(rules, plugin, &forms).await;
+        let entries = entries.map_err(|error| error.to_string())?;
+        let owner = entries
             .iter()
             // Most entries need not be read.
             .filter(|entry| forms.iter().any(|form| may_contain(&entry.value, form)))
@@ -96,6 +92,27 @@ pub(super) async fn check_keys(
         }
     }
     Ok(())
+}
+
+/// Consumers and credentials that may have a key in one of these forms, the oldest first.
+async fn candidates(
+    rules: &Rules<'_>,
+    plugin: &str,
+    forms: &[String],
+) -> Result<Vec<Entry>, StoreError> {
+    let known = match rules.holders {
+        Some(holders) => holders.of(plugin, forms).await,
+        None => None,
+    };
+    let Some(known) = known else {
+        return Ok(rules.store.list(PREFIX).await?.entries);
+    };
+    let mut entries = Vec::new();
+    for key in known {
+        entries.extend(rules.store.get(&key).await?);
+    }
+    entries.sort_by_key(|entry| entry.create_revision);
+    Ok(entries)
 }
 
 /// Whether a text may be in JSON. Looks for the longest part of it that no writer escapes; the reference writes `/` as `\/`.
@@ -131,7 +148,7 @@ struct Owner<'a> {
 
 impl<'a> Owner<'a> {
     fn of(entry: &'a Entry) -> Option<Self> {
-        let path = entry.key.strip_prefix("consumers/")?;
+        let path = entry.key.strip_prefix(PREFIX)?;
         Some(match path.split_once("/credentials/") {
             Some((consumer, credential)) => Self {
                 consumer,

@@ -6,6 +6,7 @@ mod consumer_group;
 mod credential;
 mod global_rule;
 mod graphql_cost_decoration;
+mod holders;
 mod owned;
 mod place;
 mod plugin_config;
@@ -23,6 +24,7 @@ mod verbs;
 
 pub(crate) mod loaded;
 
+pub(crate) use holders::Holders;
 pub(crate) use place::{Misplaced, Place};
 pub(crate) use sealed::Sealed;
 pub(crate) use verbs::{Demand, answer};
@@ -119,6 +121,8 @@ pub(crate) type FindUserFn =
 pub(crate) struct Rules<'a> {
     /// Where the objects are that others refer to.
     pub(crate) store: &'a dyn Store,
+    /// Who has which keys of consumers, where single objects are written.
+    pub(crate) holders: Option<&'a Holders>,
     /// The schemas.
     pub(crate) schemas: &'a Schemas,
     /// The plugins.

@@ -351,6 +351,7 @@ impl Write {
             author: self.author,
         };
         let written = admin.store().put(put).await?;
+        admin.holders().wrote(&key, written.revision);
         warn_of_inactive(&key, value);
         Ok(admin.envelope().written(self.action, &key, value, &written))
     }

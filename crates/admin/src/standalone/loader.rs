@@ -94,6 +94,7 @@ impl Loader {
     fn rules<'a>(&'a self, store: &'a Whole, environment: &'a Environment) -> Rules<'a> {
         Rules {
             store,
+            holders: None,
             schemas: &self.schemas,
             plugins: &self.plugins,
             environment,

@@ -15,7 +15,7 @@ use lockgate_admin::{
     Environment, Plugins, Problem, Readiness, RealIp, Role, StatusApi,
 };
 use lockgate_model::health::CheckedUpstream;
-use lockgate_store::{BoxFuture, Whole};
+use lockgate_store::{BoxFuture, Store, Whole};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -83,6 +83,12 @@ impl Gateway {
     /// Starts the Admin API.
     pub(crate) async fn start_with(options: AdminOptions) -> Self {
         Self::start_whole(options, Environment::default()).await
+    }
+
+    /// Starts the Admin API with [`open_options`] over a store that is not [`Memory`].
+    pub(crate) async fn start_over(store: Arc<dyn Store>) -> Self {
+        let admin = Admin::new(open_options(), store);
+        Self::serve_admin(admin, memory::empty()).await
     }
 
     /// Starts the Admin API through which a configuration is pushed as a whole, and the store that it goes to.

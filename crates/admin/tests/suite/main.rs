@@ -11,6 +11,7 @@ mod config_validate;
 mod connections;
 mod consumers;
 mod control;
+mod counted;
 mod encryption;
 mod envelopes;
 mod gateway;
