@@ -1,9 +1,9 @@
 //! Chains: the hooks of all plugins that run on a request, by phase, in the order in which they run.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
-    About, Body, Exchange, Flow, Kind, PluginSet,
+    About, Body, Exchange, Flow, Kind, PluginSet, Reply,
     hooks::{Answering, Hooks, Noting},
     instance::{Instance, Slot},
 };
@@ -153,6 +153,15 @@ impl Chain {
         of("body_filter", |hooks| hooks.filters_body).chain(of("log", |hooks| hooks.log.is_some()))
     }
 
+    /// Runs a phase of plugins that are written into another's configuration ([`CompileHost::plugins`](crate::CompileHost::plugins)), until
+    /// one answers. What becomes of the answer is up to the plugin that they are written into, and so is saying so: nothing is logged.
+    pub async fn run(&self, phase: Phase, ex: &mut Exchange<'_>) -> Flow {
+        match first_answer(self, phase, None, ex).await {
+            None => Flow::Next,
+            Some((_, reply)) => Flow::Reply(reply),
+        }
+    }
+
     /// Runs the hooks of `header_filter`. `beside` is the chain of the route where this is that of the global rules.
     pub fn filter_head(&self, beside: Option<&Self>, ex: &mut Exchange<'_>) {
         note(&self.header_filter, "header_filter", beside, ex);
@@ -200,6 +209,31 @@ pub async fn run(
     beside: Option<&Chain>,
     ex: &mut Exchange<'_>,
 ) -> Flow {
+    match first_answer(chain, phase, beside, ex).await {
+        None => Flow::Next,
+        Some((of, reply)) => {
+            if reply.status >= 400 {
+                // The words are the reference's, for who searches logs for them.
+                let (name, status) = (of.about.name, reply.status);
+                if of.warns_at(ex.now()) {
+                    tracing::warn!("{name} exits with http status code {status}");
+                } else {
+                    tracing::info!("{name} exits with http status code {status}");
+                }
+            }
+            Flow::Reply(reply)
+        }
+    }
+}
+
+/// Runs the hooks of a phase, until one answers; who does, and with what.
+#[inline]
+async fn first_answer<'c>(
+    chain: &'c Chain,
+    phase: Phase,
+    beside: Option<&Chain>,
+    ex: &mut Exchange<'_>,
+) -> Option<(&'c Instance, Box<Reply>)> {
     for step in chain.steps(phase) {
         if !step.applies(beside, ex) {
             continue;
@@ -209,29 +243,17 @@ pub async fn run(
             Answering::Plain(hook) => hook.call(ex),
             Answering::Waiting(hook) => hook.call(ex).await,
         };
-        if let Flow::Reply(reply) = flow {
-            return answered(&step.of, reply, ex.now());
+        if let Flow::Reply(mut reply) = flow {
+            reply.by = step.of.about.name;
+            if let Some(body) = &step.of.error_body
+                && reply.status >= 400
+            {
+                reply.body = Body::Bytes(body.clone());
+            }
+            return Some((&step.of, reply));
         }
     }
-    Flow::Next
-}
-
-/// An answer as it leaves a chain.
-fn answered(of: &Instance, mut reply: Box<crate::Reply>, now: Duration) -> Flow {
-    reply.by = of.about.name;
-    if reply.status >= 400 {
-        // The words are the reference's, for who searches logs for them.
-        let (name, status) = (of.about.name, reply.status);
-        if of.warns_at(now) {
-            tracing::warn!("{name} exits with http status code {status}");
-        } else {
-            tracing::info!("{name} exits with http status code {status}");
-        }
-        if let Some(body) = &of.error_body {
-            reply.body = Body::Bytes(body.clone());
-        }
-    }
-    Flow::Reply(reply)
+    None
 }
 
 fn note(
@@ -250,10 +272,15 @@ fn note(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
-    use crate::{Access, Compile, ConfigError, Plugin, testing::Kit};
+    use crate::{
+        Access, Compile, ConfigError, Plugin,
+        testing::{Kit, Request},
+    };
 
     struct Closed;
 
@@ -274,6 +301,26 @@ mod tests {
         fn access(&self, _: &mut Exchange<'_>) -> Flow {
             Flow::message(403, "closed")
         }
+    }
+
+    #[test]
+    fn what_nested_plugins_answer_is_the_outer_ones_to_pass_on() {
+        let kit = Kit::new();
+        let config = json!({"_meta": {"error_response": "no"}});
+        let inner = kit.plugin::<Closed>(&config).unwrap();
+        let mut request = Request::get("/");
+        let mut ex = Exchange::new(&mut request);
+        let flow = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(inner.chain.run(Phase::Access, &mut ex));
+        let Flow::Reply(reply) = flow else {
+            panic!("it answers");
+        };
+        assert_eq!((reply.status, reply.by), (403, "closed"));
+        assert_eq!(reply.text(), "no");
+        let (instance, _) = inner.chain.plugins().next().expect("one");
+        assert!(instance.warns_at(Duration::from_secs(5)), "nobody warned");
     }
 
     #[test]

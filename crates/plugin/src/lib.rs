@@ -29,7 +29,7 @@ mod state;
 pub mod testing;
 
 pub use bytes::Bytes;
-pub use chain::Chain;
+pub use chain::{Chain, Phase};
 pub use compile::{Compile, CompileHost, ConfigError, Parent};
 pub use consumer::{Consumer, Consumers, Credential, CredentialType, Removed, Secret};
 pub use endpoint::{Endpoint, EndpointRequest, Handler};
