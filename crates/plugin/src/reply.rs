@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lockgate_http::{field::FieldName, headers::Headers};
 use serde::Serialize;
 
-use crate::SendFuture;
+use crate::{Exchange, SendFuture};
 
 /// What becomes of the request after a hook.
 #[derive(Debug)]
@@ -76,6 +76,10 @@ pub trait BodyStream: Send {
     /// # Errors
     /// The body cannot be finished. The connection to the client is cut, so that what was sent is not taken for the whole.
     fn next(&mut self) -> SendFuture<'_, Result<Option<Bytes>, StreamError>>;
+
+    /// Nothing more is asked for: the body has ended or broken off, the client has left, or it gets no body. For what logs are to say of it
+    /// ([`Exchange::set_variable`]): `log` hooks run next.
+    fn ended(&mut self, _ex: &mut Exchange<'_>) {}
 }
 
 /// Why a body cannot be finished: one sentence for the log.

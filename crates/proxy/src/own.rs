@@ -103,18 +103,18 @@ pub(crate) async fn send(
             exchange.body_bytes_sent += bytes.len() as u64;
             write(scene, exchange, &[&out, bytes]).await
         }
-        Body::Stream(_) if is_silent => write(scene, exchange, &[&out]).await,
         Body::Stream(mut stream) => {
-            let head = write(scene, exchange, &[&out]).await;
-            let pass = Pass {
-                scene,
-                is_chunked,
-                filters: &mut filters,
-            };
-            match head {
-                Ok(()) => pass.run(exchange, stream.as_mut()).await,
-                cut => cut,
+            let mut sent = write(scene, exchange, &[&out]).await;
+            if sent.is_ok() && !is_silent {
+                let pass = Pass {
+                    scene,
+                    is_chunked,
+                    filters: &mut filters,
+                };
+                sent = pass.run(exchange, stream.as_mut()).await;
             }
+            phases::ended(scene, exchange, stream.as_mut());
+            sent
         }
     };
     exchange.out = out;

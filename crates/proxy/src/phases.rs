@@ -12,7 +12,7 @@ use std::{
 use lockgate_expr::{Lookup, Value as Kinded, Variable};
 use lockgate_http::{request::RequestHead, response::ResponseHead};
 use lockgate_plugin::{
-    BodyError, BodyFilter, Chain, Filtered, Flow, LocalFuture, RouteFacts, Timing,
+    BodyError, BodyFilter, BodyStream, Chain, Filtered, Flow, LocalFuture, RouteFacts, Timing,
     host::{self, Host, Phase, State},
 };
 
@@ -152,6 +152,12 @@ pub(crate) fn filter_body(
     let filtered = host::filter_body(filters, &mut ex, piece, is_last, &mut between, out);
     exchange.plugins.between = between;
     filtered
+}
+
+/// Tells the stream of an answer that nothing more is asked for.
+pub(crate) fn ended(scene: &Scene<'_>, exchange: &mut Exchange, stream: &mut dyn BodyStream) {
+    let mut hosted = Hosted::new(scene, exchange);
+    stream.ended(&mut lockgate_plugin::Exchange::new(&mut hosted));
 }
 
 /// Tells plugins that an exchange has ended.

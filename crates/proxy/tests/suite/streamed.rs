@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use lockgate_expr::Variable;
 use lockgate_plugin::{
     About, Access, AccessAsync, BeforeProxy, Body, BodyFilter, BodyStream, Bytes, Compile,
     ConfigError, Descriptor, Destination, Exchange, FieldName, Filtered, Flow, HeaderFilter, Hooks,
@@ -203,6 +204,11 @@ impl BodyStream for Told {
             }
         })
     }
+
+    fn ended(&mut self, ex: &mut Exchange<'_>) {
+        let left = self.pieces.len().to_string();
+        ex.set_variable(&Variable::parse("told_left"), left.into());
+    }
 }
 
 impl Drop for Guard {
@@ -218,7 +224,7 @@ fn telling(mut route: Value, config: &Value) -> (Gateway, Arc<Open>) {
     let open = node.shared(|_| Open::default());
     route["plugins"] = json!({"teller": config});
     let mut setup = Setup::new().put("routes/1", &route);
-    setup.log_format = "$status".into();
+    setup.log_format = "$status $told_left".into();
     setup.plugins = PLUGINS.iter().collect();
     setup.node = Some(node);
     (setup.start(), open)
@@ -261,6 +267,28 @@ fn an_answer_is_sent_as_it_comes() {
         });
     }
     assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_stream_can_say_for_the_log_how_it_ended() {
+    let origin = Origin::answering(OK);
+    for (pieces, request, filter, expected) in [
+        (json!(["a", "b"]), GET, Value::Null, "200 0"),
+        (json!(["a.", "b"]), GET, json!("ends"), "200 1"),
+        (
+            json!(["a", "b"]),
+            "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            Value::Null,
+            "200 2",
+        ),
+    ] {
+        let config = json!({"pieces": pieces, "filter": filter});
+        let (gateway, _) = telling(route("/*", &origin), &config);
+        let mut client = gateway.client();
+        client.send(request);
+        assert_eq!(client.head().status(), 200);
+        assert_eq!(gateway.log_line(), expected);
+    }
 }
 
 #[test]
@@ -336,9 +364,9 @@ fn who_works_for_a_client_is_let_go_when_it_leaves() {
             assert_eq!(
                 gateway.log_line(),
                 if config["waits"] == true {
-                    "499"
+                    "499 -"
                 } else {
-                    "200"
+                    "200 0"
                 }
             );
         }
