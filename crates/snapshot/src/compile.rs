@@ -211,7 +211,20 @@ impl Compiler {
     }
 
     fn rebuild(&mut self, mut dirty: Dirty) {
+        // Upstreams first: each that becomes another marks the objects whose plugins need it, and those are built once, after all of
+        // them. An upstream needs no other, and what is built below marks nothing here.
+        let is_upstream = |key: &Arc<str>| key.starts_with("upstreams/");
+        let upstreams = dirty.needing.iter().filter(|key| is_upstream(key));
+        let upstreams: Vec<_> = upstreams
+            .filter_map(|key| self.needing.entry(key))
+            .collect();
+        for entry in upstreams {
+            self.put(&entry, &mut dirty);
+        }
         for key in std::mem::take(&mut dirty.needing) {
+            if is_upstream(&key) {
+                continue;
+            }
             if let Some(("routes", id)) = split(&key) {
                 // Built from what is stored of it: what it was built from last may be older.
                 dirty.routes.insert(id.into());

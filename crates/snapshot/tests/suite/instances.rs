@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use lockgate_plugin::{
-    About, Access, Compile, ConfigError, Descriptor, Exchange, Flow, Hooks, Plugin, PluginSet,
+    About, Access, Compile, ConfigError, Descriptor, Exchange, Flow, Hooks, Metadata, MetadataType,
+    Plugin, PluginSet,
 };
 use lockgate_snapshot::{Compiler, Plugins, Settings};
 use lockgate_store::{Change, Entry};
@@ -18,11 +19,10 @@ use crate::inactive::settings;
 #[derive(Default)]
 struct Count(AtomicUsize);
 
-/// Asks the compiler for what its configuration says.
+/// Asks the compiler for what its configuration says, or its metadata.
 struct Asking;
 
-impl Plugin for Asking {
-    const ABOUT: About = About::new("asking", 1, "{}");
+impl Metadata for Asking {
     type Config = Value;
 
     fn compile(config: Value, cx: &Compile<'_>) -> Result<Self, ConfigError> {
@@ -38,6 +38,16 @@ impl Plugin for Asking {
             cx.host.plugins(plugins)?;
         }
         Ok(Self)
+    }
+}
+
+impl Plugin for Asking {
+    const ABOUT: About = About::new("asking", 1, "{}");
+    const METADATA: Option<MetadataType> = Some(MetadataType::of::<Self>());
+    type Config = Value;
+
+    fn compile(config: Value, cx: &Compile<'_>) -> Result<Self, ConfigError> {
+        Metadata::compile(config, cx)
     }
 
     fn hooks(self: Arc<Self>, on: &mut Hooks) {
@@ -214,6 +224,37 @@ async fn every_kind_of_object_keeps_its_plugins() {
         assert_eq!(compiled(&objects, &[put(key, &edited, 3)]), 0, "{key}");
         let again = [delete(key), put(key, &value, 3)];
         assert_eq!(compiled(&objects, &again), 1, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn plugins_follow_an_upstream_that_follows_its_certificate() {
+    let by_id = json!({"upstream_id": "7"});
+    // Needs the certificate itself, too, and is compiled once all the same.
+    let both = json!({"upstream_id": "7", "upstream": tls()});
+    for config in [&by_id, &both] {
+        let plugins = json!({"plugins": {"asking": config}});
+        for (key, value) in [
+            ("routes/1", with(&plugins, json!({"uri": "/"}))),
+            ("services/1", plugins.clone()),
+            ("plugin_configs/1", plugins.clone()),
+            ("plugin_metadata/asking", config.clone()),
+            ("global_rules/1", plugins.clone()),
+            ("consumer_groups/1", plugins.clone()),
+            (
+                "consumers/jack",
+                with(&plugins, json!({"username": "jack"})),
+            ),
+        ] {
+            let without = [("upstreams/7", tls()), (key, value)];
+            let first = [("ssls/x", certificate())];
+            let another = put("ssls/x", &certificate(), 3);
+            // Without a certificate there is no such upstream.
+            for objects in [without.to_vec(), [&first[..], &without].concat()] {
+                let found = compiled(&objects, std::slice::from_ref(&another));
+                assert_eq!(found, 1, "{key} {config} {}", objects.len());
+            }
+        }
     }
 }
 
