@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use lockgate_keyring::Part;
@@ -14,7 +14,7 @@ use lockgate_plugin::{
 };
 use lockgate_secret::has_reference;
 use lockgate_store::Entry;
-use lockgate_upstream::Upstream;
+use lockgate_upstream::{Prepared, Upstream};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
@@ -101,34 +101,42 @@ struct Host<'a> {
     plugin: &'static str,
     parent: &'a Parent,
     needs: RefCell<&'a mut Needs>,
-    /// What the plugin was told.
-    found: RefCell<Vec<Found>>,
+    told: RefCell<Told>,
+}
+
+/// What a plugin was told while it was compiled.
+#[derive(Debug, Default)]
+struct Told {
+    found: Vec<Found>,
+    /// Those written into its configuration. They are put in force with the object as a whole: where it stays as it was, so does what is
+    /// known of the nodes of those before.
+    upstreams: Vec<Prepared>,
 }
 
 /// Upstreams that are written into configurations of plugins, by the object, the plugin and where in it: `routes/1#traffic-split#0#0`.
 ///
 /// They belong to the plugins, and end with them; here is only what an edit needs to find the one before.
 #[derive(Debug, Default)]
-pub(crate) struct Inline(Mutex<HashMap<Arc<str>, Weak<Upstream>>>);
+pub(crate) struct Inline(HashMap<Arc<str>, Weak<Upstream>>);
 
 impl Inline {
     /// Upstreams that are gone may be forgotten once in this many.
     const SWEEP: usize = 64;
 
     fn get(&self, key: &str) -> Option<Arc<Upstream>> {
-        self.lock().get(key).and_then(Weak::upgrade)
+        self.0.get(key).and_then(Weak::upgrade)
     }
 
-    fn put(&self, key: Arc<str>, upstream: &Arc<Upstream>) {
-        let mut known = self.lock();
-        if known.len() % Self::SWEEP == Self::SWEEP - 1 {
-            known.retain(|_, upstream| upstream.strong_count() > 0);
+    /// Lets these follow those before.
+    fn put_in_force(&mut self, upstreams: Vec<Prepared>) {
+        for prepared in upstreams {
+            let upstream = prepared.put_in_force().upstream;
+            if self.0.len() % Self::SWEEP == Self::SWEEP - 1 {
+                self.0.retain(|_, upstream| upstream.strong_count() > 0);
+            }
+            let key = upstream.about().key.clone();
+            self.0.insert(key, Arc::downgrade(&upstream));
         }
-        known.insert(key, Arc::downgrade(upstream));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Upstream>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,17 +153,19 @@ impl CompileHost for Host<'_> {
         } = self.compiler;
         let ssl = |id: &str| ssls.get(id);
         let mut needs = self.needs.borrow_mut();
+        let told = &mut *self.told.borrow_mut();
         let shown = client_cert::in_place(&stored, &settings.secrets, ssl, &mut needs);
         let shown = shown.map_err(|problem| malformed(&problem))?;
         if let Cow::Owned(resource::Upstream { tls: Some(tls), .. }) = &shown {
             let found = Found::Certificate(Box::new(stored.clone()), tls.clone());
-            self.found.borrow_mut().push(found);
+            told.found.push(found);
         }
         let key: Arc<str> = format!("{}#{}#{part}", self.parent.key, self.plugin).into();
         let previous = inline.get(&key);
-        let compiled = Upstream::compile(&shown, &settings.upstream, &key, previous.as_deref());
-        let upstream = compiled.map_err(|error| malformed(&error))?.upstream;
-        inline.put(key, &upstream);
+        let prepared = Upstream::prepare(&shown, &settings.upstream, &key, previous.as_deref());
+        let prepared = prepared.map_err(|error| malformed(&error))?;
+        let upstream = prepared.upstream().clone();
+        told.upstreams.push(prepared);
         Ok(upstream)
     }
 
@@ -164,18 +174,17 @@ impl CompileHost for Host<'_> {
             .compiler
             .find_upstream(id, &mut self.needs.borrow_mut());
         let weak = found.map(Arc::downgrade);
-        self.found
-            .borrow_mut()
-            .push(Found::Upstream(id.into(), weak));
+        let mut told = self.told.borrow_mut();
+        told.found.push(Found::Upstream(id.into(), weak));
         found.cloned()
     }
 
     fn plugins(&self, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
         let mut needs = self.needs.borrow_mut();
-        let mut found = self.found.borrow_mut();
+        let mut told = self.told.borrow_mut();
         let compiled = self
             .compiler
-            .compile_within(self.parent, plugins, &mut needs, &mut found);
+            .compile_within(self.parent, plugins, &mut needs, &mut told);
         compiled.map_err(|problem| ConfigError::new(problem.to_string()))
     }
 }
@@ -209,7 +218,8 @@ impl Compiler {
         let before = self.instances.take(&entry.key);
         let compiled = self.compile_all(&parent(entry), plugins, needs, &before);
         let (made, compiled) = match compiled {
-            Ok(made) => {
+            Ok((made, upstreams)) => {
+                self.inline.put_in_force(upstreams);
                 let set = made.set.clone();
                 (made, Ok(set))
             }
@@ -220,22 +230,38 @@ impl Compiler {
         compiled
     }
 
+    /// All plugins of an object, and the upstreams written into them, which are in force when the caller puts them there.
     fn compile_all(
         &self,
         parent: &Parent,
         plugins: &Map<String, Value>,
         needs: &mut Needs,
         before: &Made,
-    ) -> Result<Made, Problem> {
-        let mut set = PluginSet::default();
-        let mut all_from = Vec::new();
+    ) -> Result<(Made, Vec<Prepared>), Problem> {
+        // Nothing is compiled for an object that waits, and all secrets that it needs are asked for at once.
+        let mut resolved = Vec::new();
+        let mut waits = None;
         for (name, config) in plugins {
             if let Some(plugin) = self.settings.plugins.find(name) {
-                let slot = self.keep_or_compile(plugin, parent, config, needs, before);
-                let (slot, from) = slot.map_err(|problem| named(name, problem))?;
-                set.insert(plugin.about.name, slot);
-                all_from.extend(from.map(|from| (plugin.about.name, from)));
+                match self.resolve(config, needs) {
+                    Ok(config) => resolved.push((plugin, config)),
+                    Err(problem) => waits = waits.or(Some(problem)),
+                }
             }
+        }
+        if let Some(problem) = waits {
+            return Err(problem);
+        }
+        let mut set = PluginSet::default();
+        let mut all_from = Vec::new();
+        let mut upstreams = Vec::new();
+        for (plugin, config) in resolved {
+            let name = plugin.about.name;
+            let slot = self.keep_or_compile(plugin, parent, &config, needs, before);
+            let (slot, from, own) = slot.map_err(|problem| named(name, problem))?;
+            set.insert(name, slot);
+            all_from.extend(from.map(|from| (name, from)));
+            upstreams.extend(own);
         }
         // Whoever compares sets by their addresses sees that nothing has changed.
         let set = if before.is(&set) {
@@ -243,13 +269,15 @@ impl Compiler {
         } else {
             Arc::new(set)
         };
-        Ok(Made {
+        let made = Made {
             set,
             from: all_from,
-        })
+        };
+        Ok((made, upstreams))
     }
 
-    /// The instance that was made `before`, if it would be the same; what it is made from is `None` of one that does not run.
+    /// The instance that was made `before`, if it would be the same; what it is made from is `None` of one that does not run. Last come
+    /// the upstreams of one that is made.
     fn keep_or_compile(
         &self,
         plugin: &Descriptor,
@@ -257,8 +285,7 @@ impl Compiler {
         config: &Value,
         needs: &mut Needs,
         before: &Made,
-    ) -> Result<(Slot, Option<MadeFrom>), Problem> {
-        let config = &*self.resolve(config, needs)?;
+    ) -> Result<(Slot, Option<MadeFrom>, Vec<Prepared>), Problem> {
         let fingerprint = self.instances.fingerprint(config);
         if let Some((instance, from)) = before.instance(plugin.about.name)
             && from.config == fingerprint
@@ -267,17 +294,17 @@ impl Compiler {
                 .iter()
                 .all(|found| self.finds_again(found, needs))
         {
-            return Ok((Slot::On(instance.clone()), Some(from.clone())));
+            return Ok((Slot::On(instance.clone()), Some(from.clone()), Vec::new()));
         }
-        let (slot, found) = self.compile(plugin, parent, config, needs, |config, cx| {
+        let (slot, told) = self.compile(plugin, parent, config, needs, |config, cx| {
             Slot::compile(plugin, config, cx)
         })?;
         let from = MadeFrom {
             config: fingerprint,
-            found: found.into(),
+            found: told.found.into(),
         };
         let from = matches!(slot, Slot::On(_)).then_some(from);
-        Ok((slot, from))
+        Ok((slot, from, told.upstreams))
     }
 
     /// Compiles plugins that are written into the configuration of another.
@@ -286,12 +313,13 @@ impl Compiler {
         parent: &Parent,
         plugins: &Map<String, Value>,
         needs: &mut Needs,
-        found: &mut Vec<Found>,
+        told: &mut Told,
     ) -> Result<PluginSet, Problem> {
         let mut set = PluginSet::default();
         for (name, config) in plugins {
             let plugin = self.settings.plugins.find(name);
-            found.push(Found::Plugin(name.as_str().into(), plugin.is_some()));
+            let found = Found::Plugin(name.as_str().into(), plugin.is_some());
+            told.found.push(found);
             let Some(plugin) = plugin else { continue };
             let config = &*self.resolve(config, needs)?;
             let slot = self.compile(plugin, parent, config, needs, |config, cx| {
@@ -299,14 +327,15 @@ impl Compiler {
             });
             let (slot, within) = slot.map_err(|problem| named(name, problem))?;
             set.insert(plugin.about.name, slot);
-            found.extend(within);
+            told.found.extend(within.found);
+            told.upstreams.extend(within.upstreams);
         }
         Ok(set)
     }
 
     /// Compiles something of a plugin's: references to secrets are resolved, and noted as what it needs.
     pub(crate) fn with_context<T>(
-        &self,
+        &mut self,
         plugin: &Descriptor,
         parent: &Parent,
         config: &Value,
@@ -314,8 +343,9 @@ impl Compiler {
         compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
     ) -> Result<T, Problem> {
         let config = self.resolve(config, needs)?;
-        let compiled = self.compile(plugin, parent, &config, needs, compile);
-        compiled.map(|(compiled, _)| compiled)
+        let (compiled, told) = self.compile(plugin, parent, &config, needs, compile)?;
+        self.inline.put_in_force(told.upstreams);
+        Ok(compiled)
     }
 
     /// A configuration with secrets in the places of references to them, which are noted as needed.
@@ -339,13 +369,13 @@ impl Compiler {
         config: &Value,
         needs: &mut Needs,
         compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
-    ) -> Result<(T, Vec<Found>), Problem> {
+    ) -> Result<(T, Told), Problem> {
         let host = Host {
             compiler: self,
             plugin: plugin.about.name,
             parent,
             needs: RefCell::new(needs),
-            found: RefCell::default(),
+            told: RefCell::default(),
         };
         let cx = Compile {
             node: &self.settings.plugins.node,
@@ -356,7 +386,7 @@ impl Compiler {
         };
         let compiled = compile(config, &cx);
         let compiled = compiled.map_err(|error| Problem::Malformed(error.to_string()))?;
-        Ok((compiled, host.found.into_inner()))
+        Ok((compiled, host.told.into_inner()))
     }
 
     /// Decrypts the plugin configurations of an object, and notes those that do nothing.

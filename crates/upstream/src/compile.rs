@@ -1,6 +1,10 @@
 //! From an upstream as stored to one that is used.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use lockgate_discovery::{Discovery, Service, Subscription};
@@ -17,12 +21,13 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    About, Beyond, Gate, HashKey, Named, Origin, Registry, Retry, Source, Sticky, Timeouts,
-    Upstream,
+    About, Beyond, Gate, HashKey, Named, Origin, Prepared, Registry, Retry, Source, Sticky,
+    Timeouts, Upstream,
     balancer::{Balancer, Plan},
-    health::{Checking, Settings},
+    health::Settings,
     node::{Common, hash_of},
-    refresh::{self, Lookup},
+    prepared::Following,
+    refresh::Lookup,
 };
 
 /// What upstreams are compiled with.
@@ -126,6 +131,19 @@ impl Upstream {
         key: &Arc<str>,
         previous: Option<&Self>,
     ) -> Result<Compiled, UpstreamError> {
+        Self::prepare(stored, with, key, previous).map(Prepared::put_in_force)
+    }
+
+    /// The same, of which `previous` hears nothing before the upstream is put in force.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub fn prepare(
+        stored: &resource::Upstream,
+        with: &Compile,
+        key: &Arc<str>,
+        previous: Option<&Self>,
+    ) -> Result<Prepared, UpstreamError> {
         let is_tls = stored.scheme.is_tls();
         let tls_fields = stored.tls.clone().unwrap_or_default();
         let client_cert = match tls_fields.client_cert.zip(tls_fields.client_key) {
@@ -206,8 +224,7 @@ impl Upstream {
             warnings.push(Warning::Discovery(kind.clone()));
         }
         let outlier = policy.outlier.as_ref();
-        let checking = checking(stored, outlier, with, key, previous, &mut warnings);
-        let common = Common { checking, ..common };
+        let checks = checks(stored, outlier, with, key, &mut warnings);
         let is_local = |node: &resource::Node| with.resolver.local(&node.host).is_some();
         let is_known = nodes.iter().all(is_local) && is_settled;
         let previous_nodes = previous.map(Upstream::nodes);
@@ -255,21 +272,26 @@ impl Upstream {
             tls,
             hash_key: (balancer == Balancer::Chash)
                 .then(|| HashKey::new(stored.hash_on, stored.key.as_deref())),
-            checker: common
-                .checking
-                .as_ref()
-                .map(|checking| checking.checker.clone()),
+            checker: OnceLock::new(),
             beyond,
             source,
         });
-        if let Some(done) = resolving {
-            let lookup = Lookup {
+        let following = resolving.map(|done| Following {
+            lookup: Lookup {
                 resolver: with.resolver.clone(),
                 all_addresses: with.all_addresses,
-            };
-            refresh::start(&upstream, common, lookup, subscription, done);
-        }
-        Ok(Compiled { upstream, warnings })
+            },
+            subscription,
+            done,
+        });
+        Ok(Prepared {
+            upstream,
+            warnings,
+            common,
+            checks,
+            checker_before: previous.and_then(|previous| previous.checker.get().cloned()),
+            following,
+        })
     }
 }
 
@@ -293,16 +315,14 @@ fn origin(stored: &resource::Upstream, discovery: &Discovery) -> (Origin, Option
     (Origin::Registry(kind.clone(), service), subscription)
 }
 
-/// The health checks of an upstream. Those it had before go on, or end.
-fn checking(
+/// The health checks of an upstream.
+fn checks(
     stored: &resource::Upstream,
     outlier: Option<&OutlierPolicy>,
     with: &Compile,
     key: &Arc<str>,
-    previous: Option<&Upstream>,
     warnings: &mut Vec<Warning>,
-) -> Option<Checking> {
-    let previous = previous.and_then(|previous| previous.checker.as_ref());
+) -> Option<Settings> {
     let checks = stored.checks.as_ref().map(resource::Checks::read);
     let checks = match checks {
         Some(Ok(checks)) => Some(checks),
@@ -316,18 +336,10 @@ fn checking(
         warnings.push(Warning::Outlier);
     }
     let Some(checks) = checks else {
-        if let Some(outlier) = outlier {
-            let settings = Settings::outlier(outlier);
-            return Some(with.registry.checker(key, settings, previous));
-        }
-        if let Some(previous) = previous {
-            previous.retire();
-        }
-        return None;
+        return outlier.map(Settings::outlier);
     };
-    let registry = &with.registry;
     let tls = (checks.active.kind == ProbeKind::Https).then(|| {
-        registry.probe_tls(
+        with.registry.probe_tls(
             checks.active.https_verify_certificate,
             with.trusted.as_ref(),
         )
@@ -342,8 +354,7 @@ fn checking(
     };
     let host = stored.upstream_host.as_deref();
     let rewritten = host.filter(|_| stored.pass_host == PassHost::Rewrite);
-    let settings = Settings::new(checks, rewritten, tls);
-    Some(registry.checker(key, settings, previous))
+    Some(Settings::new(checks, rewritten, tls))
 }
 
 /// What goes beyond the reference. What is under way, and what is left of a budget, outlives an edit.

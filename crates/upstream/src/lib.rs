@@ -19,6 +19,7 @@ mod limits;
 mod node;
 mod pick;
 mod pick_beyond;
+mod prepared;
 mod refresh;
 mod registry;
 mod retry;
@@ -33,11 +34,15 @@ pub use lockgate_model::resource::PassHost;
 pub use node::{Node, NodeSet, Nodes, hash_of};
 pub use pick::{Picked, Tried};
 pub use pick_beyond::Room;
+pub use prepared::Prepared;
 pub use registry::Registry;
 pub use retry::Retry;
 pub use sticky::Sticky;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use lockgate_http::pool::Keep;
@@ -80,7 +85,8 @@ pub struct Upstream {
     keep: Keep,
     tls: Option<Arc<rustls::ClientConfig>>,
     hash_key: Option<HashKey>,
-    checker: Option<Arc<health::Checker>>,
+    /// Set when it is put in force, where it has checks.
+    checker: OnceLock<Arc<health::Checker>>,
     /// What goes beyond the reference; `None` for nearly every upstream.
     beyond: Option<Box<Beyond>>,
     source: Source,
@@ -161,7 +167,7 @@ impl Upstream {
 
     /// Ends what goes on in the background for an upstream that is gone, though requests may still hold it.
     pub fn retire(&self) {
-        if let Some(checker) = &self.checker {
+        if let Some(checker) = self.checker.get() {
             checker.retire();
         }
     }

@@ -76,7 +76,8 @@ pub struct NodeSet {
     /// How long each node takes to answer, where the balancer asks for it.
     pub(crate) latencies: Box<[Arc<Latency>]>,
     pub(crate) registry: Registry,
-    pub(crate) health: Option<SetHealth>,
+    /// Set when the nodes begin to be checked.
+    pub(crate) health: OnceLock<SetHealth>,
     /// Whether a lone node is balanced, too: `least_conn` only.
     pub(crate) balances_lone: bool,
     /// What goes beyond the reference; `None` for nearly every set.
@@ -198,16 +199,17 @@ impl NodeSet {
             loads,
             latencies,
             registry: registry.clone(),
-            health: None,
+            health: OnceLock::new(),
             balances_lone: *balancer == Balancer::LeastConn,
             beyond,
         }
     }
 
-    /// Has the nodes checked.
-    pub(crate) fn check(&mut self, checking: &Checking, plan: &Plan) {
+    /// Has the nodes checked from now on.
+    fn check(&self, checking: &Checking, plan: &Plan) {
         let starts = self.beyond.as_ref().map(|beyond| &*beyond.starts);
-        self.health = Some(SetHealth::new(checking, self, plan, starts));
+        self.health
+            .get_or_init(|| SetHealth::new(checking, self, plan, starts));
     }
 
     /// The group that has the same members, by name, port and weight; a ring stands for addresses as well.
@@ -241,7 +243,7 @@ impl NodeSet {
 
     /// What health checks have found out about the node at a place of [`Self::iter`]; `None` where there are no checks.
     pub fn checked(&self, place: usize) -> Option<CheckedNode> {
-        self.health.as_ref()?.checked(place)
+        self.health.get()?.checked(place)
     }
 
     /// The nodes, higher priorities first; those that get no traffic last.
@@ -278,19 +280,24 @@ pub(crate) struct Common {
     /// Distinguishes client certificates in pool keys; 0 for none.
     pub(crate) certificate: u64,
     pub(crate) plan: Plan,
-    /// The health checks of the upstream.
+    /// The health checks of the upstream, once it is in force.
     pub(crate) checking: Option<Checking>,
 }
 
 impl Common {
     /// A set of these nodes that is put in force: from now on they are what is checked.
     pub(crate) fn set(&self, nodes: Vec<Node>, previous: Option<&NodeSet>) -> NodeSet {
-        let mut set = NodeSet::new(nodes, &self.plan, previous);
+        let set = NodeSet::new(nodes, &self.plan, previous);
+        self.check(&set);
+        set
+    }
+
+    /// Has the nodes of a set checked from now on, where the upstream has checks.
+    pub(crate) fn check(&self, set: &NodeSet) {
         let checks_health = self.plan.registry.checks_health();
         if let Some(checking) = self.checking.as_ref().filter(|_| checks_health) {
             set.check(checking, &self.plan);
         }
-        set
     }
 
     /// The node at `address` that is written as `stored`.

@@ -131,7 +131,7 @@ impl Picked<'_> {
         if let Some(health) = self
             .set
             .health
-            .as_ref()
+            .get()
             .filter(|_| is_balanced && self.is_watched)
         {
             let report = if is_timeout {
@@ -146,7 +146,7 @@ impl Picked<'_> {
     /// The client was told this status, and no other node is asked.
     #[inline]
     pub fn ended(&self, status: u16) {
-        if let Some(health) = self.set.health.as_ref().filter(|_| self.is_watched) {
+        if let Some(health) = self.set.health.get().filter(|_| self.is_watched) {
             health.report_status(self.place, status);
         }
     }
@@ -170,7 +170,7 @@ impl NodeSet {
     pub fn pick(&self, worker: usize, clock: &Clock, tried: &mut Tried) -> Option<Picked<'_>> {
         let mut is_watched = false;
         let mut place = None;
-        if let Some(health) = &self.health {
+        if let Some(health) = self.health.get() {
             is_watched = tried.watch(health);
             if !self.is_lone()
                 && let Some(view) = health.view(self)

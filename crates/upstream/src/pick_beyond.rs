@@ -25,7 +25,7 @@ impl NodeSet {
             return None;
         }
         let mut is_watched = false;
-        if let Some(health) = &self.health {
+        if let Some(health) = self.health.get() {
             is_watched = tried.watch(health);
             if !health.is_good(place) {
                 return None;

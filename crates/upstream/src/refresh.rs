@@ -19,6 +19,7 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(5);
 
 /// How names are looked up.
+#[derive(Debug)]
 pub(crate) struct Lookup {
     pub(crate) resolver: Resolver,
     /// Whether each address of a name is a node.

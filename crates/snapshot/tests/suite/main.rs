@@ -7,6 +7,7 @@
 
 mod inactive;
 mod incremental;
+mod inline;
 mod instances;
 mod needing;
 mod secrets;

@@ -1,7 +1,7 @@
 use lockgate_keyring::Keyring;
 use lockgate_model::{
     health::Health,
-    resource::{self, Checks},
+    resource::{self, Checks, ProbeKind},
 };
 use lockgate_net::{
     clock::Clock,
@@ -10,7 +10,7 @@ use lockgate_net::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Compile, Compiled, Defaults, Registry, Tried, Upstream};
+use crate::{Compile, Compiled, Defaults, Prepared, Registry, Tried, Upstream};
 
 /// Upstreams of one process, compiled under one key.
 struct Bench {
@@ -35,11 +35,14 @@ impl Bench {
         }
     }
 
-    fn compile(&self, stored: &Value, previous: Option<&Upstream>) -> Arc<Upstream> {
+    fn prepare(&self, stored: &Value, previous: Option<&Upstream>) -> Prepared {
         let stored: resource::Upstream = serde_json::from_value(stored.clone()).expect("valid");
         let key = "upstreams/1".into();
-        let Compiled { upstream, warnings } =
-            Upstream::compile(&stored, &self.with, &key, previous).expect("compiles");
+        Upstream::prepare(&stored, &self.with, &key, previous).expect("compiles")
+    }
+
+    fn compile(&self, stored: &Value, previous: Option<&Upstream>) -> Arc<Upstream> {
+        let Compiled { upstream, warnings } = self.prepare(stored, previous).put_in_force();
         assert_eq!(warnings, []);
         upstream
     }
@@ -96,7 +99,7 @@ fn report(upstream: &Upstream, port: u16, report: Report) {
         .iter()
         .position(|node| node.address.port() == port)
         .expect("a node");
-    let health = nodes.health.as_ref().expect("checked");
+    let health = nodes.health.get().expect("checked");
     health.report(place as u32, report);
 }
 
@@ -256,7 +259,7 @@ async fn verdicts_outlive_edits_of_everything_but_the_node() {
     // The last unhealthy node leaves.
     let last = bench.compile(&stored("roundrobin", &[(2, 1, 0), (5, 1, 0)]), Some(&back));
     assert_eq!(sorted(bench.picks(&last, 4)), [2, 5]);
-    let checker = last.checker.as_ref().expect("checked");
+    let checker = last.checker.get().expect("checked");
     assert_eq!(checker.summary() as u32, 0);
 }
 
@@ -297,7 +300,7 @@ async fn an_older_state_of_an_upstream_does_not_say_what_is_checked() {
     let bench = Bench::new();
     let before = bench.compile(&stored("roundrobin", &[(1, 1, 0)]), None);
     bench.picks(&before, 1);
-    let checker = before.checker.clone().expect("checked");
+    let checker = before.checker.get().cloned().expect("checked");
     let after = bench.compile(
         &stored("roundrobin", &[(2, 1, 0), (3, 1, 0)]),
         Some(&before),
@@ -332,9 +335,43 @@ async fn checks_end_with_the_upstream_or_without_them_and_where_they_are_switche
     bench.with.registry = Registry::new(false);
     let upstream = bench.compile(&checked, None);
     assert_eq!(sorted(bench.picks(&upstream, 4)), [1, 2]);
-    assert!(upstream.nodes().health.is_none());
+    assert!(upstream.nodes().health.get().is_none());
     let shown = bench.with.registry.health();
     assert_eq!((shown.len(), shown[0].nodes.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_put_in_force_changes_nothing() {
+    let bench = Bench::new();
+    let before = bench.compile(&stored("roundrobin", &[(1, 1, 0), (2, 1, 0)]), None);
+    bench.picks(&before, 1);
+    fails(&before, 1);
+    let shown = bench.shown();
+    assert_eq!(shown.len(), 2);
+    let others = stored("roundrobin", &[(1, 1, 0), (3, 1, 0)]);
+    let mut bare = others.clone();
+    bare.as_object_mut().expect("an object").remove("checks");
+    let mut probed = others.clone();
+    probed["checks"]["active"]["type"] = json!("tcp");
+    for next in [&others, &bare, &probed] {
+        let prepared = bench.prepare(next, Some(&before));
+        assert_eq!(prepared.upstream().nodes().len(), 2);
+        assert_eq!(bench.shown(), shown, "{next}");
+        drop(prepared);
+        assert_eq!(bench.shown(), shown, "{next}");
+        assert_eq!(bench.with.registry.health()[0].kind, ProbeKind::Http);
+        assert_eq!(bench.picks(&before, 2), [2, 2]);
+        fails(&before, 2);
+        recovers(&before, 2);
+        assert_eq!(bench.shown(), shown, "{next}");
+    }
+    // Afterwards another one follows.
+    let prepared = bench.prepare(&probed, Some(&before));
+    let after = prepared.put_in_force().upstream;
+    assert_eq!(bench.picks(&after, 2), [3, 3]);
+    assert_eq!(bench.with.registry.health()[0].kind, ProbeKind::Tcp);
+    let left: Vec<u16> = bench.shown().iter().map(|(port, ..)| *port).collect();
+    assert_eq!(left, [1, 3]);
 }
 
 #[tokio::test]
@@ -377,7 +414,7 @@ async fn the_loops_of_an_upstream_end_with_it() {
     idle["checks"] = json!({"active": {}});
     let upstream = bench.compile(&idle, None);
     bench.picks(&upstream, 1);
-    let changed = upstream.checker.as_ref().expect("checked").changed.clone();
+    let changed = upstream.checker.get().expect("checked").changed.clone();
     tokio::task::yield_now().await;
     drop(upstream);
     for _ in 0..100 {
