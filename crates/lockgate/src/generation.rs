@@ -241,7 +241,8 @@ impl Generation {
         self.node.shut_down(PLUGINS_LIMIT).await;
     }
 
-    /// The same in a hurry; nothing where it has been done. To be called when nothing serves any more.
+    /// The same in a hurry; nothing where it has been done, and the rest where that was given up. To be called when nothing serves any
+    /// more.
     pub(crate) async fn close_soon(node: &Node) {
         node.shut_down(PLUGINS_STOP_LIMIT).await;
     }
@@ -254,6 +255,12 @@ impl Generation {
         if self.workers.are_done() {
             self.workers.join();
         }
+    }
+
+    /// Has the workers end, as if by themselves.
+    #[cfg(test)]
+    pub(crate) fn end_workers_for_test(&self) {
+        self.workers.enter(Phase::Stop);
     }
 
     /// What it was started with.

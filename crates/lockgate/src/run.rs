@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt::Write as _, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use lockgate_proxy::AccessLog;
 use tokio::{sync::oneshot, task::JoinSet};
 
@@ -179,13 +179,16 @@ impl Gateway<'_> {
     /// Does what signals ask for until the end.
     async fn obey(mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let mut asked = None;
-        loop {
+        let outcome = loop {
             let request = if let Some(request) = asked.take() {
                 request
             } else {
                 tokio::select! {
                     request = signals.next() => request,
-                    () = self.generation.failed() => bail!("every worker has ended by itself"),
+                    () = self.generation.failed() => {
+                        // What they have logged is sent all the same.
+                        break Err(anyhow!("every worker has ended by itself"));
+                    }
                 }
             };
             // Those that have ended need no look any more.
@@ -197,20 +200,20 @@ impl Gateway<'_> {
                 Request::Quit => {
                     tracing::info!("the gateway ends when the requests that were begun are done");
                     self.quit(signals).await;
-                    break;
+                    break Ok(());
                 }
                 Request::Stop => {
                     tracing::info!("the gateway ends");
-                    break;
+                    break Ok(());
                 }
             }
-        }
+        };
         self.stops.clear();
         let node = self.generation.node().clone();
         self.generation.stop().await;
         while self.retired.join_next().await.is_some() {}
         Generation::close_soon(&node).await;
-        Ok(())
+        outcome
     }
 
     /// Closes the files of logs and opens their paths anew, those of plugins as well.
@@ -289,5 +292,67 @@ impl Gateway<'_> {
                 },
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use clap::Parser as _;
+    use lockgate_model::boot::{Boot, File, HttpListener, Listeners};
+
+    use super::*;
+
+    /// A gateway of one worker, on any port.
+    fn configuration(flags: &Flags) -> Configuration {
+        let text = "nginx_config: {worker_processes: 1}\n\
+            deployment: {role_traditional: {config_provider: embedded}}";
+        let file = File { name: "", text };
+        let mut boot = Boot::read(Some(file), &|_| None).expect("starts");
+        boot.listeners = Listeners {
+            http: vec![HttpListener {
+                address: ([127, 0, 0, 1], 0).into(),
+                is_implied: false,
+            }],
+            https_ports: Vec::new(),
+            proxy_protocol: Vec::new(),
+            admin: None,
+            control: None,
+            status: None,
+            metrics: None,
+        };
+        Configuration {
+            prefix: flags.prefix.clone(),
+            file: None,
+            boot,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_put_off_is_done_where_the_workers_end_by_themselves() {
+        let prefix = tempfile::tempdir().expect("a directory");
+        let mut flags = Flags::parse_from(["lockgate"]);
+        flags.prefix = prefix.path().into();
+        let generation = Generation::start(configuration(&flags), None, None).await;
+        let generation = generation.expect("starts");
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = is_done.clone();
+        generation.node().shared(|node| {
+            node.at_shutdown(async move |_| done.store(true, Relaxed));
+        });
+        generation.end_workers_for_test();
+        let gateway = Gateway {
+            flags: &flags,
+            logs: &mut Logs::for_test(),
+            unkept: Unkept::default(),
+            generation,
+            retired: JoinSet::new(),
+            stops: VecDeque::new(),
+        };
+        let outcome = gateway.obey(&mut Signals::listen().expect("signals")).await;
+        let reason = outcome.expect_err("nobody has asked for it").to_string();
+        assert_eq!(reason, "every worker has ended by itself");
+        assert!(is_done.load(Relaxed));
     }
 }

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use lockgate_net::dns::Resolver;
 use lockgate_schema::Schema;
 use serde_json::{Map, Value};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     About, Compile, ConfigError, Consumers, Descriptor, Endpoint,
@@ -74,6 +74,8 @@ struct Inner {
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
     endpoints: ArcSwap<Vec<Endpoint>>,
     closers: Arc<Mutex<Vec<Closer>>>,
+    /// How much of that is under way.
+    closing: watch::Sender<usize>,
     log_reopens: LogReopens,
 }
 
@@ -155,6 +157,7 @@ impl Node {
             schemas: Mutex::default(),
             endpoints: ArcSwap::default(),
             closers: Arc::default(),
+            closing: watch::Sender::default(),
             log_reopens: LogReopens::default(),
         }))
     }
@@ -175,6 +178,7 @@ impl Node {
             schemas: Mutex::default(),
             endpoints: ArcSwap::default(),
             closers: self.0.closers.clone(),
+            closing: self.0.closing.clone(),
             log_reopens: self.0.log_reopens.clone(),
         }))
     }
@@ -320,19 +324,34 @@ impl Node {
         self.0.log_reopens.clone()
     }
 
-    /// Does what was put off until the process ends; all at once, and no longer than `within`.
+    /// Does what was put off until the process ends; all at once, and no longer than `within`. Where that was begun and not waited for
+    /// until its end, waits for what is left of it.
     pub async fn shut_down(&self, within: Duration) {
-        let closers = std::mem::take(&mut *lock(&self.0.closers));
-        let closing: Vec<_> = closers
-            .into_iter()
-            .map(|close| self.0.runtime.spawn(close(within)))
-            .collect();
-        let _late = tokio::time::timeout(within, async {
-            for closed in closing {
-                let _panicked = closed.await;
-            }
-        })
-        .await;
+        for close in std::mem::take(&mut *lock(&self.0.closers)) {
+            let under_way = UnderWay::new(&self.0.closing);
+            self.0.runtime.spawn(async move {
+                let _until_then = under_way;
+                close(within).await;
+            });
+        }
+        let mut closing = self.0.closing.subscribe();
+        let _late = tokio::time::timeout(within, closing.wait_for(|left| *left == 0)).await;
+    }
+}
+
+/// Counts as under way until it is dropped, be it by a panic.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
@@ -344,8 +363,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::{sync::Barrier, thread};
 
+    use tokio::sync::oneshot;
+
     use super::*;
-    use crate::testing::Kit;
+    use crate::testing::{self, Kit};
 
     /// Counts the makings of all that has it.
     #[derive(Default)]
@@ -378,6 +399,41 @@ mod tests {
         let found = [&kit.node, &first, &second, &renewed(&first)].map(count);
         assert_eq!(found, [0, 1, 2, 3]);
         assert_eq!(count(&kit.node), 0);
+    }
+
+    #[tokio::test]
+    async fn who_ends_the_process_again_waits_for_what_is_under_way() {
+        const LONG: Duration = Duration::from_mins(10);
+        let node = testing::node();
+        let (begin, begun) = oneshot::channel();
+        let (go_on, gone_on) = oneshot::channel::<()>();
+        let is_done = Arc::new(AtomicU64::new(0));
+        let done = is_done.clone();
+        node.shared(|node| {
+            node.at_shutdown(move |_| async move {
+                begin.send(()).expect("somebody waits");
+                gone_on.await.expect("it goes on");
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+            node.at_shutdown(async |_| panic!("harms nobody"));
+        });
+        // As where a signal comes that is in more of a hurry.
+        tokio::select! {
+            () = node.shut_down(LONG) => panic!("it has not gone on"),
+            begun = begun => begun.expect("it begins"),
+        }
+        let renewed = node.renewed(NodeOptions::clone(&node.options()));
+        let again = renewed.shut_down(LONG);
+        tokio::pin!(again);
+        tokio::select! {
+            biased;
+            () = &mut again => panic!("it has not gone on"),
+            () = std::future::ready(()) => {}
+        }
+        go_on.send(()).expect("it waits");
+        again.await;
+        assert_eq!(is_done.load(Ordering::Relaxed), 1);
+        node.shut_down(LONG).await;
     }
 
     #[test]

@@ -40,6 +40,17 @@ impl Logs {
         })
     }
 
+    /// Logs that nobody writes to.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        let target = Target::Stderr;
+        Self {
+            error: ErrorLog::open(target.clone()).expect("opens"),
+            target,
+            access: Vec::new(),
+        }
+    }
+
     /// The log of requests that a configuration asks for: the one that is open, where nothing about it differs.
     pub(crate) fn access(
         &mut self,
