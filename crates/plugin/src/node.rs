@@ -1,7 +1,8 @@
 //! What all workers share on behalf of plugins, and what outlives configurations.
 
 use std::{
-    any::{Any, TypeId},
+    any::{Any, TypeId, type_name},
+    cell::RefCell,
     collections::HashMap,
     ops::Deref,
     path::PathBuf,
@@ -10,6 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -81,26 +83,63 @@ struct Inner {
 
 /// One object of each type.
 #[derive(Default)]
-struct Shared(Mutex<HashMap<TypeId, Place>>);
+struct Shared(Mutex<HashMap<TypeId, Arc<Place>>>);
 
-/// Where the object of a type is, once it has been made.
-type Place = Arc<OnceLock<Arc<dyn Any + Send + Sync>>>;
+/// Where the object of a type is.
+#[derive(Default)]
+struct Place {
+    /// Once it has been made.
+    made: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// While it is made.
+    maker: Mutex<Option<ThreadId>>,
+}
 
 impl Shared {
     fn get<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let place = lock(&self.0).entry(TypeId::of::<T>()).or_default().clone();
         // Made without the lock: making it may ask for something else. Who asks for the same meanwhile waits.
-        let made = place.get_or_init(|| Arc::new(make())).clone();
+        let made = if let Some(made) = place.made.get() {
+            made
+        } else {
+            let here = thread::current().id();
+            // It would wait for itself, for ever and without a word.
+            assert!(
+                *lock(&place.maker) != Some(here),
+                "making the shared {} asks for it",
+                type_name::<T>()
+            );
+            place.made.get_or_init(|| {
+                let _making = Maker::new(&place.maker, here);
+                Arc::new(make())
+            })
+        };
+        let made = made.clone();
         made.downcast()
             .expect("invariant: objects lie by their types")
     }
 }
 
+/// The thread that makes something, until it has, or has failed.
+struct Maker<'a>(&'a Mutex<Option<ThreadId>>);
+
+impl<'a> Maker<'a> {
+    fn new(maker: &'a Mutex<Option<ThreadId>>, thread: ThreadId) -> Self {
+        *lock(maker) = Some(thread);
+        Self(maker)
+    }
+}
+
+impl Drop for Maker<'_> {
+    fn drop(&mut self) {
+        *lock(self.0) = None;
+    }
+}
+
 /// A node while something is made that lives as long as the process: what is to be done at its end can be said here, and only here, so
-/// that it is said once.
-#[derive(Debug, Clone, Copy)]
+/// that it is said once. It counts when the thing is made.
 pub struct Making<'a> {
     node: &'a Node,
+    closers: RefCell<Vec<Closer>>,
 }
 
 impl Deref for Making<'_> {
@@ -121,7 +160,8 @@ impl Making<'_> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        lock(&self.node.0.closers).push(Box::new(|within| Box::pin(close(within))));
+        let close: Closer = Box::new(|within| Box::pin(close(within)));
+        self.closers.borrow_mut().push(close);
     }
 }
 
@@ -133,6 +173,12 @@ impl LogReopens {
     /// How often it was asked for since the process began.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Making<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Making").finish_non_exhaustive()
     }
 }
 
@@ -211,13 +257,29 @@ impl Node {
     /// The one `T` of this process, made by `make` when it is first asked for: a table of counters, a registry of queues. It outlives
     /// reloads. Asked for while configurations are compiled, not in hooks.
     ///
-    /// `make` runs once; it may ask for other types, but not for `T` and for none that asks for `T`. Who asks for `T` meanwhile waits.
+    /// `make` runs once; it may ask for other types. Who asks for `T` meanwhile waits.
+    ///
+    /// # Panics
+    /// `make` asks for `T`, or for what asks for `T` in turn. Two types of which each asks for the other would wait for each other, where
+    /// two threads make them at the same time.
     pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce(&Making<'_>) -> T) -> Arc<T> {
-        self.0.shared.get(|| make(&Making { node: self }))
+        self.0.shared.get(|| {
+            let making = Making {
+                node: self,
+                closers: RefCell::default(),
+            };
+            let made = make(&making);
+            // Not before: where it fails, there is nothing to close, and who makes it next says the same again.
+            lock(&self.0.closers).append(&mut making.closers.into_inner());
+            made
+        })
     }
 
     /// The one `T` of this configuration of the process: a reload begins without. For what depends on options (clients, which have the
     /// resolver and the trusted roots) and need not outlive them. Otherwise as [`Self::shared`].
+    ///
+    /// # Panics
+    /// See [`Self::shared`].
     pub fn shared_until_reload<T: Any + Send + Sync>(
         &self,
         make: impl FnOnce(&Self) -> T,
@@ -361,7 +423,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Barrier, thread};
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::Barrier,
+    };
 
     use tokio::sync::oneshot;
 
@@ -384,6 +449,63 @@ mod tests {
             thread::yield_now();
             One(count.0.fetch_add(1, Ordering::Relaxed))
         })
+    }
+
+    /// What a panic says.
+    fn panics(of: impl FnOnce()) -> String {
+        let panic = catch_unwind(AssertUnwindSafe(of)).expect_err("a panic");
+        let text = panic.downcast_ref::<String>().cloned();
+        text.unwrap_or_else(|| (*panic.downcast_ref::<&str>().expect("text")).to_owned())
+    }
+
+    #[test]
+    fn what_asks_for_itself_while_it_is_made_is_named() {
+        struct Inner(Arc<Outer>);
+        struct Outer(Option<Arc<Inner>>);
+        fn outer(node: &Node) -> Arc<Outer> {
+            node.shared(|node| Outer(Some(node.shared(|node| Inner(outer(node))))))
+        }
+        let kit = Kit::new();
+        let node = &kit.node;
+        for _ in 0..2 {
+            let said = panics(|| drop(outer(node)));
+            assert!(said.contains("Outer asks for it"), "{said}");
+        }
+        // It is not forbidden for ever.
+        let inner = node.shared(|node| Inner(node.shared(|_| Outer(None))));
+        assert!(inner.0.0.is_none());
+        let own = |node: &Node| drop(node.shared_until_reload(|_| One(0)));
+        let said = panics(|| {
+            node.shared_until_reload(|node| {
+                own(node);
+                One(1)
+            });
+        });
+        assert!(said.contains("One asks for it"), "{said}");
+        // Another node's is another.
+        let other = Kit::new();
+        node.shared(|_| {
+            let other = other.node.shared(|_| Count::default());
+            other.0.fetch_add(1, Ordering::Relaxed);
+            Count::default()
+        });
+    }
+
+    #[test]
+    fn what_could_not_be_made_is_not_closed() {
+        let kit = Kit::new();
+        let make = |fails: bool| {
+            kit.node.shared(|node| {
+                node.at_shutdown(async |_| ());
+                assert!(!fails, "cannot be made");
+                One(0)
+            })
+        };
+        assert_eq!(panics(|| drop(make(true))), "cannot be made");
+        assert_eq!(lock(&kit.node.0.closers).len(), 0);
+        make(false);
+        make(true);
+        assert_eq!(lock(&kit.node.0.closers).len(), 1);
     }
 
     #[test]
