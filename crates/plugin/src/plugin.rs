@@ -25,7 +25,10 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// that they stand for: they are not resolved when the Admin API asks.
     const CHECK: Option<Check<Self::Config>> = None;
 
-    /// What it serves through the `public-api` plugin and the gateway's own ports. Asked for once per process.
+    /// What it serves through the `public-api` plugin and the gateway's own ports.
+    ///
+    /// Asked for by each configuration, and again whenever other plugins are switched on; the answer takes the place of the one before,
+    /// while requests may still be at that. What must outlive it lies in [`Node::shared`], or [`Node::shared_until_reload`].
     const ENDPOINTS: Option<fn(&Node) -> Vec<Endpoint>> = None;
 
     /// The configuration as users write it, with the defaults of the schema filled in: plain data. What the schema requires or gives
