@@ -401,6 +401,8 @@ impl Admin {
 }
 
 impl Api for Admin {
+    type Body = Full<Bytes>;
+
     async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
         let (head, mut body) = request.into_parts();
         let answer = match Call::new(head, peer) {

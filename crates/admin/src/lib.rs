@@ -39,7 +39,7 @@ mod write_deadline;
 pub use admin::{Admin, Clock};
 pub use control::Control;
 pub use environment::{BuiltIn, CacheZone, Environment};
-pub use metrics::{MetricsApi, MetricsText};
+pub use metrics::{MetricsApi, MetricsPieces, MetricsText};
 pub use options::{
     AdminKey, AdminOptions, ControlOptions, Discovered, DiscoveryReport, ExplainReport,
     HealthReport, Problem, ProblemReport, Readiness, Role,
@@ -119,6 +119,6 @@ impl MetricsApi {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        server::serve(self, listener, None, limits::CONNECTIONS, stop).await
+        server::serve(self, listener, None, limits::METRICS_CONNECTIONS, stop).await
     }
 }

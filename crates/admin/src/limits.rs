@@ -34,6 +34,16 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Connections of one API at a time; further ones wait in the kernel's queue. Far above what people and controllers need.
 pub(crate) const CONNECTIONS: usize = 1024;
 
+/// Connections to the metrics' own port at a time. Whoever is asking holds what the text is made from, some bytes for each series, and
+/// scrapers are few.
+pub(crate) const METRICS_CONNECTIONS: usize = 64;
+
+/// Pieces of metrics that are made in a row before others have their turn: some tenths of a millisecond.
+pub(crate) const METRICS_STEP: usize = 4;
+
+/// Time in which metrics have to be taken; by default, Prometheus gives up after ten seconds.
+pub(crate) const METRICS_TIME: Duration = Duration::from_mins(1);
+
 /// Pause after the process ran out of descriptors (nginx: `accept_mutex_delay`, 500 ms).
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 

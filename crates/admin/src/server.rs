@@ -14,7 +14,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -31,14 +35,19 @@ use crate::{
     write_deadline::WriteDeadline,
 };
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What answers requests.
 pub(crate) trait Api: Send + Sync + 'static {
+    /// What answers have for a body; answers made here have a text that is whole.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + From<Full<Bytes>> + Send + 'static;
+
     /// Answers one request.
     fn respond(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Value of the `Server` field, for answers made here.
     fn server(&self) -> &HeaderValue;
@@ -153,7 +162,8 @@ impl<A: Api> Served<A> {
                 None => respond(api, request, peer).await,
                 Some(Refusal(words)) => Answer::bad_request_page(words)
                     .closing()
-                    .into_response(api.server(), "text/html"),
+                    .into_response(api.server(), "text/html")
+                    .map(A::Body::from),
             })
         });
         let mut connection = pin!(
@@ -188,7 +198,7 @@ async fn respond<A: Api>(
     api: &A,
     request: Request<Incoming>,
     peer: SocketAddr,
-) -> Response<Full<Bytes>> {
+) -> Response<A::Body> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let answer = CatchPanic(Box::pin(api.respond(request, peer)));
@@ -197,6 +207,7 @@ async fn respond<A: Api>(
         Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
             .closing()
             .into_response(api.server(), "application/json")
+            .map(A::Body::from)
     })
 }
 
@@ -227,6 +238,8 @@ mod tests {
     struct Empty(HeaderValue);
 
     impl Api for Empty {
+        type Body = Full<Bytes>;
+
         async fn respond(
             &self,
             _request: Request<Incoming>,

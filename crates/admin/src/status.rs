@@ -54,6 +54,8 @@ impl StatusApi {
 }
 
 impl Api for StatusApi {
+    type Body = Full<Bytes>;
+
     async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
         let (head, mut body) = request.into_parts();
         let answer = match Call::new(head, peer) {

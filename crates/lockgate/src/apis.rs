@@ -8,8 +8,8 @@ use std::{
 };
 
 use lockgate_admin::{
-    AdminTls, Control, Environment, ListSource, MetricsApi, MetricsText, Plugins, Readiness,
-    StatusApi, TlsFiles,
+    AdminTls, Control, Environment, ListSource, MetricsApi, MetricsPieces, MetricsText, Plugins,
+    Readiness, StatusApi, TlsFiles,
 };
 use lockgate_discovery::Discovery;
 use lockgate_explain::Explainer;
@@ -163,7 +163,7 @@ fn metrics_text(node: &Node) -> MetricsText {
     let metrics = prometheus::Metrics::of(node);
     Arc::new(move || {
         let metrics = metrics.clone();
-        Box::pin(async move { metrics.whole_text().await })
+        Box::pin(async move { Box::new(metrics.text().await) as MetricsPieces })
     })
 }
 

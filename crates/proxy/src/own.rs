@@ -190,6 +190,8 @@ impl Pass<'_> {
                 b""
             };
             write(self.scene, exchange, &[&size, bytes, tail]).await?;
+            // Making a piece may take a while: others have their turn between two.
+            tokio::task::yield_now().await;
         }
         if self.is_chunked {
             write(self.scene, exchange, &[b"0\r\n\r\n"]).await?;

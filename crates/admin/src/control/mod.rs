@@ -141,6 +141,8 @@ impl Control {
 }
 
 impl Api for Control {
+    type Body = Full<Bytes>;
+
     async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
         let (head, mut body) = request.into_parts();
         let answer = match Call::new(head, peer) {

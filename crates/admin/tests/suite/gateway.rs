@@ -12,7 +12,7 @@ use std::{
 
 use lockgate_admin::{
     Admin, AdminKey, AdminOptions, AdminTls, Configs, Control, ControlOptions, Discovered,
-    Environment, Plugins, Problem, Readiness, RealIp, Role, StatusApi,
+    Environment, MetricsApi, MetricsText, Plugins, Problem, Readiness, RealIp, Role, StatusApi,
 };
 use lockgate_model::health::CheckedUpstream;
 use lockgate_store::{BoxFuture, Store, Whole};
@@ -126,6 +126,15 @@ impl Gateway {
         let status = StatusApi::new("APISIX/3.18.0", readiness);
         Self::serve(memory::empty(), Arc::default(), |listener, stop| {
             Arc::new(status).serve(listener, stop)
+        })
+        .await
+    }
+
+    /// Starts the metrics' own port, with `/metrics` for a path.
+    pub(crate) async fn start_metrics(text: MetricsText) -> Self {
+        let metrics = MetricsApi::new("APISIX/3.18.0", "/metrics".into(), text);
+        Self::serve(memory::empty(), Arc::default(), |listener, stop| {
+            Arc::new(metrics).serve(listener, stop)
         })
         .await
     }

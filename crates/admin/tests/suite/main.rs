@@ -20,6 +20,7 @@ mod json_bodies;
 mod listings;
 mod loader;
 mod memory;
+mod metrics;
 mod patches;
 mod plugin_lists;
 mod plugin_objects;

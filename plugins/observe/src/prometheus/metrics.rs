@@ -15,7 +15,7 @@ use lockgate_metrics::{
     apisix::{self, Known},
 };
 use lockgate_plugin::{Exchange, Node};
-use tokio::{sync::Semaphore, task::JoinError};
+use tokio::sync::Semaphore;
 
 use super::{
     attributes::Attributes,
@@ -30,7 +30,7 @@ pub struct Metrics {
     families: Families,
     workers: Workers<Series>,
     extra: [Vec<Variable>; 3],
-    /// The texts that may be made at once.
+    /// The texts that may be begun at once.
     scrapes: Semaphore,
     runtime: tokio::runtime::Handle,
     /// The registry asks it as long as it is here.
@@ -182,29 +182,23 @@ impl Metrics {
         &self.registry
     }
 
-    /// All metrics as text, in pieces. It is made off the caller's thread, and one at a time.
-    pub async fn text(&self) -> Vec<Vec<u8>> {
+    /// All metrics as text, in pieces that are made as they are asked for, a tenth of a millisecond of work each. What takes longer is done
+    /// before, elsewhere and for one text at a time: new series are put in their order.
+    pub async fn text(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
         // Never closed.
         let _permit = self.scrapes.acquire().await;
         let registry = self.registry.clone();
-        let made = self.runtime.spawn_blocking(move || {
-            let mut scrape = registry.scrape(now_ms());
-            let mut pieces = Vec::new();
+        let begun = self
+            .runtime
+            .spawn_blocking(move || registry.scrape(now_ms()));
+        let mut scrape = begun
+            .await
+            .inspect_err(|error| tracing::error!(%error, "metrics cannot be shown"))
+            .ok();
+        std::iter::from_fn(move || {
             let mut piece = Vec::new();
-            while scrape.next_chunk(&mut piece) {
-                pieces.push(std::mem::take(&mut piece));
-            }
-            pieces
-        });
-        unwrap_text(made.await)
-    }
-
-    /// The same as one text.
-    pub async fn whole_text(&self) -> Vec<u8> {
-        let _permit = self.scrapes.acquire().await;
-        let registry = self.registry.clone();
-        let made = move || registry.scrape(now_ms()).into_text();
-        unwrap_text(self.runtime.spawn_blocking(made).await)
+            scrape.as_mut()?.next_chunk(&mut piece).then_some(piece)
+        })
     }
 
     /// Counts a request that has ended; `text` is memory to write into.
@@ -316,13 +310,6 @@ impl Metrics {
         });
         (status, latencies, bytes)
     }
-}
-
-fn unwrap_text<T: Default>(made: Result<T, JoinError>) -> T {
-    made.unwrap_or_else(|error| {
-        tracing::error!(%error, "metrics cannot be shown");
-        T::default()
-    })
 }
 
 /// What a request is counted under.

@@ -16,7 +16,7 @@ use crate::public_api::PublicApi;
 fn read(kit: &Kit) -> Exposition {
     let metrics = Metrics::of(&kit.node);
     let pieces = kit.node.runtime().block_on(metrics.text());
-    let text = String::from_utf8(pieces.concat()).expect("UTF-8");
+    let text = String::from_utf8(pieces.flatten().collect()).expect("UTF-8");
     Exposition::parse(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
 }
 
@@ -352,4 +352,23 @@ fn is_shown_through_public_api_where_it_has_no_port_of_its_own() {
             assert_eq!(found.sum("apisix_node_info", &[]), Some(1.0));
         }
     }
+}
+
+#[test]
+fn texts_are_made_as_they_are_taken_whoever_else_takes_none() {
+    let kit = Kit::new();
+    let routes = (0..1000).map(|number| {
+        let mut request = answered();
+        request.route = Some(number.to_string());
+        request
+    });
+    log(&kit, &json!({}), routes);
+    let metrics = Metrics::of(&kit.node);
+    let begin = || kit.node.runtime().block_on(metrics.text());
+    let (mut stuck, other) = (begin(), begin());
+    let first = stuck.next().expect("a piece");
+    let other: Vec<_> = other.collect();
+    assert!(other.len() > 8, "{} pieces", other.len());
+    assert!(first.len() <= 64 << 10, "{} bytes", first.len());
+    assert!(other.concat().starts_with(&first));
 }
