@@ -15,6 +15,7 @@ use foldhash::fast::{FixedState, RandomState};
 use lockgate_schema::is_secret_reference;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use crate::{Compile, ConfigError, PluginSet, compile, limits, node::Part};
 
@@ -122,7 +123,10 @@ fn is_unresolved(config: &Value) -> bool {
     }
 }
 
-type Shard = HashMap<Box<[u8]>, Arc<Consumer>, RandomState>;
+/// A key as the index has it: beside its consumer, unless it is long, and not somewhere else in memory.
+type Key = SmallVec<[u8; limits::CONSUMER_KEY_BYTES]>;
+
+type Shard = HashMap<Key, Arc<Consumer>, RandomState>;
 
 /// A key that leads to a consumer no more; what another has put under it meanwhile stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,10 +189,10 @@ impl Consumers {
         put: impl IntoIterator<Item = (Box<[u8]>, Arc<Consumer>)>,
     ) {
         let mut shards: Option<Vec<Arc<Shard>>> = None;
-        let mut change = |key: Box<[u8]>, change: &dyn Fn(&mut Shard, Box<[u8]>)| {
+        let mut change = |key: &[u8], change: &dyn Fn(&mut Shard)| {
             let shards = shards.get_or_insert_with(|| Vec::clone(&self.shards.load()));
-            if let Some(shard) = shards.get_mut(self.shard_of(&key)) {
-                change(Arc::make_mut(shard), key);
+            if let Some(shard) = shards.get_mut(self.shard_of(key)) {
+                change(Arc::make_mut(shard));
             }
         };
         for Removed {
@@ -197,18 +201,18 @@ impl Consumers {
             credential_id,
         } in removed
         {
-            change(key, &|shard, key| {
+            change(&key, &|shard| {
                 let is_whose = |found: &Arc<Consumer>| {
                     found.name == name && found.credential_id == credential_id
                 };
-                if shard.get(&key).is_some_and(is_whose) {
-                    shard.remove(&key);
+                if shard.get(&*key).is_some_and(is_whose) {
+                    shard.remove(&*key);
                 }
             });
         }
         for (key, consumer) in put {
-            change(key, &|shard, key| {
-                shard.insert(key, consumer.clone());
+            change(&key, &|shard| {
+                shard.insert(Key::from_slice(&key), consumer.clone());
             });
         }
         if let Some(shards) = shards {

@@ -27,6 +27,8 @@ struct Stored {
 #[derive(Debug, Default)]
 pub(crate) struct StoredConsumers {
     by_name: HashMap<Arc<str>, OfName>,
+    /// What a consumer brings along who brings nothing: one for all, so that requests find it in the cache of their core.
+    nothing: Arc<PluginSet>,
     /// What is to be told to the indices, by plugin.
     news: BTreeMap<&'static str, News>,
 }
@@ -181,7 +183,8 @@ impl Compiler {
             }
         };
         let label = |name: &str| stored.labels.get(name).and_then(Value::as_str);
-        let username = stored.username.as_deref();
+        // As a rule they are the same, and then the same text.
+        let username = stored.username.as_deref().filter(|it| **it != **name);
         let facts = Consumer {
             name: name.clone(),
             username: username.map_or_else(|| name.clone(), Arc::from),
@@ -230,6 +233,9 @@ impl Compiler {
             plugin.is_some_and(|plugin| plugin.credential.is_some())
         };
         brought.retain(|name, _| !is_credential(name));
+        if brought.is_empty() {
+            return Ok(self.consumers.nothing.clone());
+        }
         self.compile_decrypted(entry, &brought, needs)
     }
 
