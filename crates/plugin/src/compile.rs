@@ -44,11 +44,12 @@ pub trait CompileHost {
     /// The upstream of this id.
     fn upstream_by_id(&self, id: &str) -> Option<Arc<Upstream>>;
 
-    /// Compiles plugins that are written into a plugin's configuration.
+    /// Compiles plugins that are written into a plugin's configuration. `part` is where in it, such as `0#1`, another for each set:
+    /// what is compiled within is told apart by it.
     ///
     /// # Errors
     /// One of them cannot be honoured.
-    fn plugins(&self, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError>;
+    fn plugins(&self, part: &str, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError>;
 }
 
 /// Everything that a plugin may ask for while a configuration is compiled.

@@ -182,7 +182,7 @@ impl CompileHost for Alone {
         None
     }
 
-    fn plugins(&self, _: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
+    fn plugins(&self, _: &str, _: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
         Err(ConfigError::new("nested plugins are tested over sockets"))
     }
 }

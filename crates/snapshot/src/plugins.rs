@@ -100,6 +100,8 @@ struct Host<'a> {
     compiler: &'a Compiler,
     plugin: &'static str,
     parent: &'a Parent,
+    /// Where the plugin is configured: the object's key, and within another plugin that one and the part of its configuration.
+    place: &'a str,
     needs: RefCell<&'a mut Needs>,
     told: RefCell<Told>,
 }
@@ -114,6 +116,7 @@ struct Told {
 }
 
 /// Upstreams that are written into configurations of plugins, by the object, the plugin and where in it: `routes/1#traffic-split#0#0`.
+/// Where plugins are within others, all of them: `routes/1#outer#0#traffic-split#0#0`.
 ///
 /// They belong to the plugins, and end with them; here is only what an edit needs to find the one before.
 #[derive(Debug, Default)]
@@ -140,6 +143,13 @@ impl Inline {
     }
 }
 
+impl Host<'_> {
+    /// Where a part of the plugin's configuration is.
+    fn within(&self, part: &str) -> String {
+        format!("{}#{}#{part}", self.place, self.plugin)
+    }
+}
+
 impl CompileHost for Host<'_> {
     fn upstream(&self, part: &str, config: &Value) -> Result<Arc<Upstream>, ConfigError> {
         let malformed = |error: &dyn std::fmt::Display| ConfigError::new(error.to_string());
@@ -160,7 +170,7 @@ impl CompileHost for Host<'_> {
             let found = Found::Certificate(Box::new(stored.clone()), tls.clone());
             told.found.push(found);
         }
-        let key: Arc<str> = format!("{}#{}#{part}", self.parent.key, self.plugin).into();
+        let key: Arc<str> = self.within(part).into();
         let previous = inline.get(&key);
         let prepared = Upstream::prepare(&shown, &settings.upstream, &key, previous.as_deref());
         let prepared = prepared.map_err(|error| malformed(&error))?;
@@ -179,12 +189,13 @@ impl CompileHost for Host<'_> {
         found.cloned()
     }
 
-    fn plugins(&self, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
+    fn plugins(&self, part: &str, plugins: &Map<String, Value>) -> Result<PluginSet, ConfigError> {
+        let place = self.within(part);
         let mut needs = self.needs.borrow_mut();
         let mut told = self.told.borrow_mut();
-        let compiled = self
-            .compiler
-            .compile_within(self.parent, plugins, &mut needs, &mut told);
+        let compiled =
+            self.compiler
+                .compile_within(self.parent, &place, plugins, &mut needs, &mut told);
         compiled.map_err(|problem| ConfigError::new(problem.to_string()))
     }
 }
@@ -296,7 +307,8 @@ impl Compiler {
         {
             return Ok((Slot::On(instance.clone()), Some(from.clone()), Vec::new()));
         }
-        let (slot, told) = self.compile(plugin, parent, config, needs, |config, cx| {
+        let place = &parent.key;
+        let (slot, told) = self.compile(plugin, parent, place, config, needs, |config, cx| {
             Slot::compile(plugin, config, cx)
         })?;
         let from = MadeFrom {
@@ -311,6 +323,7 @@ impl Compiler {
     fn compile_within(
         &self,
         parent: &Parent,
+        place: &str,
         plugins: &Map<String, Value>,
         needs: &mut Needs,
         told: &mut Told,
@@ -322,7 +335,7 @@ impl Compiler {
             told.found.push(found);
             let Some(plugin) = plugin else { continue };
             let config = &*self.resolve(config, needs)?;
-            let slot = self.compile(plugin, parent, config, needs, |config, cx| {
+            let slot = self.compile(plugin, parent, place, config, needs, |config, cx| {
                 Slot::compile(plugin, config, cx)
             });
             let (slot, within) = slot.map_err(|problem| named(name, problem))?;
@@ -343,7 +356,8 @@ impl Compiler {
         compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
     ) -> Result<T, Problem> {
         let config = self.resolve(config, needs)?;
-        let (compiled, told) = self.compile(plugin, parent, &config, needs, compile)?;
+        let (compiled, told) =
+            self.compile(plugin, parent, &parent.key, &config, needs, compile)?;
         self.inline.put_in_force(told.upstreams);
         Ok(compiled)
     }
@@ -366,6 +380,7 @@ impl Compiler {
         &self,
         plugin: &Descriptor,
         parent: &Parent,
+        place: &str,
         config: &Value,
         needs: &mut Needs,
         compile: impl FnOnce(&Value, &Compile<'_>) -> Result<T, ConfigError>,
@@ -374,6 +389,7 @@ impl Compiler {
             compiler: self,
             plugin: plugin.about.name,
             parent,
+            place,
             needs: RefCell::new(needs),
             told: RefCell::default(),
         };

@@ -8,12 +8,12 @@ use std::{
 use lockgate_model::health::CheckedUpstream;
 use lockgate_net::clock::Clock;
 use lockgate_plugin::{
-    About, Access, Compile, ConfigError, Descriptor, Exchange, Flow, Hooks, Node, Plugin,
+    About, Access, Compile, ConfigError, Descriptor, Exchange, Flow, Hooks, Node, Plugin, PluginSet,
 };
 use lockgate_snapshot::{Compiler, Plugins, Settings};
 use lockgate_store::{Change, Entry};
 use lockgate_upstream::{Registry, Tried, Upstream};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::inactive::settings;
 
@@ -54,6 +54,31 @@ impl Access for Having {
     }
 }
 
+/// Has plugins within its configuration, in several places.
+struct Around(Vec<PluginSet>);
+
+impl Plugin for Around {
+    const ABOUT: About = About::new("around", 1, "{}");
+    type Config = Vec<Map<String, Value>>;
+
+    fn compile(config: Self::Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
+        let places = config.iter().enumerate();
+        let sets = places.map(|(place, plugins)| cx.host.plugins(&place.to_string(), plugins));
+        sets.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn hooks(self: Arc<Self>, on: &mut Hooks) {
+        on.access(self);
+    }
+}
+
+impl Access for Around {
+    fn access(&self, _: &mut Exchange<'_>) -> Flow {
+        assert!(!self.0.is_empty());
+        Flow::Next
+    }
+}
+
 /// Cannot be honoured where its configuration says so.
 struct Picky;
 
@@ -71,7 +96,11 @@ impl Plugin for Picky {
     fn hooks(self: Arc<Self>, _: &mut Hooks) {}
 }
 
-static PLUGINS: [Descriptor; 2] = [Descriptor::of::<Having>(), Descriptor::of::<Picky>()];
+static PLUGINS: [Descriptor; 3] = [
+    Descriptor::of::<Around>(),
+    Descriptor::of::<Having>(),
+    Descriptor::of::<Picky>(),
+];
 
 /// A compiler with a manager of secrets that nobody asks.
 struct Bench {
@@ -149,6 +178,11 @@ fn pick(upstream: &Upstream) -> i32 {
     picked.expect("a node").address.port().into()
 }
 
+/// How far one node is behind another.
+fn step(from: i32, to: i32) -> i32 {
+    (to - from).rem_euclid(1000)
+}
+
 /// Why an object stays as it was.
 fn reasons() -> [Value; 2] {
     let waits = json!({"a": "$secret://vault/1/a/b"});
@@ -194,9 +228,45 @@ async fn rounds_go_on_after_an_edit_that_came_to_nothing() {
         assert!(!bench.put_group(&upstream(json!({"retries": 1})), &reason));
         assert!(bench.put_group(&upstream(json!({"retries": 2})), &json!({})));
         let [after] = bench.given().try_into().expect("one");
-        let step = |from: i32, to: i32| (to - from).rem_euclid(1000);
         let third = pick(&after);
         assert_eq!(step(second, third), step(first, second), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn copies_of_a_plugin_within_another_are_told_apart() {
+    let mut bench = Bench::new();
+    let group = |retries: u8| {
+        let mut members = checks("http");
+        members["retries"] = json!(retries);
+        let having = json!({"having": upstream(members)});
+        json!({"plugins": {"around": [{"around": [having, having]}, having]}})
+    };
+    let mut rounds = |retries| {
+        bench.put("consumer_groups/1", &group(retries));
+        assert_eq!(bench.health().len(), 3);
+        let given = bench.given();
+        assert_eq!(given.len(), 3);
+        let keys = given
+            .iter()
+            .map(|upstream| upstream.about().key.to_string());
+        let rounds: Vec<_> = given.iter().map(|upstream| pick(upstream)).collect();
+        (keys.collect::<Vec<_>>(), rounds)
+    };
+    let (keys, first) = rounds(1);
+    assert_eq!(
+        keys,
+        [
+            "consumer_groups/1#around#0#around#0#having#0",
+            "consumer_groups/1#around#0#around#1#having#0",
+            "consumer_groups/1#around#1#having#0",
+        ]
+    );
+    let (same, second) = rounds(2);
+    assert_eq!(same, keys);
+    let (_, third) = rounds(3);
+    for ((first, second), third) in first.into_iter().zip(second).zip(third) {
+        assert_eq!(step(second, third), step(first, second));
     }
 }
 

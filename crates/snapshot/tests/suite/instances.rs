@@ -35,7 +35,7 @@ impl Metadata for Asking {
             cx.host.upstream("0", &config["upstream"])?;
         }
         if let Some(plugins) = config["plugins"].as_object() {
-            cx.host.plugins(plugins)?;
+            cx.host.plugins("0", plugins)?;
         }
         Ok(Self)
     }
