@@ -28,7 +28,8 @@ use crate::{
 /// What is counted here and told to Redis later.
 #[derive(Debug)]
 pub(super) struct Delayed {
-    remote: Arc<Remote>,
+    /// That of the configuration that was compiled last.
+    remote: Mutex<Arc<Remote>>,
     interval: Duration,
     background: Arc<Background>,
     known: Mutex<HashMap<Box<[u8]>, Known>>,
@@ -43,14 +44,21 @@ pub(super) struct Delayed {
 pub(super) struct InForce(Mutex<HashMap<Vec<u8>, Weak<Delayed>>>);
 
 impl InForce {
-    /// What a configuration has, by the beginning of its keys, which are others for another configuration.
-    pub(super) fn get(&self, name: Vec<u8>, make: impl FnOnce() -> Delayed) -> Arc<Delayed> {
+    /// What a configuration has, by the beginning of its keys, which are others for another configuration. From here on it asks through
+    /// `remote`.
+    pub(super) fn get(
+        &self,
+        name: Vec<u8>,
+        remote: &Arc<Remote>,
+        make: impl FnOnce(Arc<Remote>) -> Delayed,
+    ) -> Arc<Delayed> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(delayed) = known.get(&name).and_then(Weak::upgrade) {
+            *delayed.remote() = remote.clone();
             return delayed;
         }
         known.retain(|_, delayed| delayed.strong_count() > 0);
-        let delayed = Arc::new(make());
+        let delayed = Arc::new(make(remote.clone()));
         known.insert(name, Arc::downgrade(&delayed));
         delayed
     }
@@ -94,7 +102,7 @@ impl Delayed {
         fallback: Fallback,
     ) -> Self {
         Self {
-            remote,
+            remote: Mutex::new(remote),
             interval,
             background,
             known: Mutex::default(),
@@ -126,7 +134,13 @@ impl Delayed {
         }
         // Nothing is known, or the window is over. What has passed until now goes along, once.
         let told = self.lock().get_mut(key).map_or(0, Known::tell);
+        let untold = Untold {
+            known: &self.known,
+            key,
+            told,
+        };
         let left = self.ask(worker, key, told, quota, now).await;
+        std::mem::forget(untold);
         let decision = {
             let mut known = self.lock();
             // Others may have asked meanwhile, and let requests pass since.
@@ -167,7 +181,8 @@ impl Delayed {
         quota: Quota,
         now: Duration,
     ) -> Left {
-        match self.remote.add(worker, key, passed, quota, now).await {
+        let remote = self.remote().clone();
+        match remote.add(worker, key, passed, quota, now).await {
             Ok(left) => left,
             // As in the reference: whatever is wrong, this node counts.
             Err(error) => {
@@ -238,8 +253,30 @@ impl Delayed {
             .collect()
     }
 
+    fn remote(&self) -> MutexGuard<'_, Arc<Remote>> {
+        self.remote.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a request was about to tell Redis. Where it is dropped before it has heard an answer, because its client left, somebody else is to
+/// tell it: maybe twice, which counts against the limit and not beyond it.
+struct Untold<'a> {
+    known: &'a Mutex<HashMap<Box<[u8]>, Known>>,
+    key: &'a [u8],
+    told: u64,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(self.key) {
+            known.telling = known.telling.saturating_sub(self.told);
+            known.is_due |= self.told > 0;
+        }
     }
 }
 
@@ -271,5 +308,40 @@ impl Known {
             remaining: remaining.max(0),
             reset_s,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_heard_an_answer_to_is_told_again() {
+        let quota = Quota::new(10, 60).expect("a quota");
+        let one = Known {
+            left: Left {
+                remaining: 10,
+                reset_s: 60.0,
+            },
+            said: Duration::ZERO,
+            passed: 4,
+            telling: 0,
+            quota,
+            is_due: false,
+        };
+        let known = Mutex::new(HashMap::from([(Box::from(*b"a"), one)]));
+        let with = |look: fn(&mut Known) -> u64| {
+            let mut known = known.lock().expect("unharmed");
+            known.get_mut(b"a".as_slice()).map(look)
+        };
+        let told = with(Known::tell).expect("known");
+        assert_eq!((told, with(Known::tell)), (4, Some(0)));
+        drop(Untold {
+            known: &known,
+            key: b"a",
+            told,
+        });
+        assert_eq!(with(|known| u64::from(known.is_due)), Some(1));
+        assert_eq!(with(Known::tell), Some(4));
     }
 }

@@ -108,12 +108,16 @@ impl Plugin for LimitCount {
                     // Of a group the name is the same whatever is edited.
                     let mut name = scope.name();
                     name.extend_from_slice(
-                        format!("{} {interval:?} {:?}", remote.place(), config.window_type)
-                            .as_bytes(),
+                        format!(
+                            "{} {interval:?} {:?}",
+                            redis::identity(cx.config),
+                            config.window_type
+                        )
+                        .as_bytes(),
                     );
-                    let delayed = in_force.get(name, || {
+                    let delayed = in_force.get(name, &remote, |remote| {
                         Delayed::new(
-                            remote.clone(),
+                            remote,
                             interval.unwrap_or(Duration::MAX),
                             Background::of(cx.node),
                             fallback,

@@ -88,11 +88,6 @@ impl Moment {
 }
 
 impl Remote {
-    /// Names whom it asks: equal settings share one client, which lives as long as this.
-    pub(super) fn place(&self) -> usize {
-        Arc::as_ptr(&self.client).addr()
-    }
-
     pub(super) fn new(client: Arc<Client>, window: WindowType) -> Self {
         Self {
             client,

@@ -1,6 +1,6 @@
 //! The policies that keep counts in Redis: which server, and with what settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lockgate_plugin::{Compile, ConfigError};
 use lockgate_redis::{
@@ -8,6 +8,7 @@ use lockgate_redis::{
     Single, TIMEOUT, Tls,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Policy;
 
@@ -72,6 +73,16 @@ pub(crate) fn client(policy: Policy, cx: &Compile<'_>) -> Result<Option<Arc<Clie
     let client = clients.get(&settings);
     let client = client.map_err(|error| ConfigError::new(error.to_string()))?;
     Ok(Some(client))
+}
+
+/// Whom a configuration counts at: the same text for the same settings, also after a reload, which makes another client for them.
+pub(crate) fn identity(config: &Value) -> String {
+    let is_about_it = |name: &str| {
+        name == "policy" || name.starts_with("redis_") || name.starts_with("sentinel_")
+    };
+    let members = config.as_object().into_iter().flatten();
+    let members: BTreeMap<_, _> = members.filter(|(name, _)| is_about_it(name)).collect();
+    format!("{members:?}")
 }
 
 /// An answer that a script of ours does not give.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use lockgate_net::dns::{DnsOptions, Resolver};
 use lockgate_plugin::{
     NodeOptions,
-    testing::{Kit, Request},
+    testing::{Kit, Request, Tested},
 };
 use lockgate_plugins_traffic::limit_count::LimitCount;
 use lockgate_testkit::{
@@ -290,7 +290,7 @@ fn a_reload_resolves_the_names_of_servers_anew() {
     let hosts = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(hosts.path(), "127.0.0.1 redis.test\n").expect("written");
     let config = json!({
-        "count": 9, "time_window": 60, "policy": "redis", "redis_host": "redis.test", "redis_port": redis.port(),
+        "count": 9, "time_window": 60, "policy": "redis", "redis_host": "redis.test", "redis_port": redis.port(), "redis_timeout": 30_000,
     });
     let mut kit = Kit::new();
     let answer = |kit: &Kit| {
@@ -307,6 +307,29 @@ fn a_reload_resolves_the_names_of_servers_anew() {
     });
     kit.node = kit.node.renewed(options);
     assert_eq!(answer(&kit).1, None);
+}
+
+#[test]
+fn a_reload_forgets_nothing_that_is_still_to_be_told() {
+    let redis = Redis::start();
+    let config = json!({"count": 3, "time_window": 1000, "sync_interval": 900});
+    let config = with(&config, &single(redis.address()));
+    let config = with(&config, &json!({"redis_timeout": 30_000}));
+    let mut kit = Kit::new();
+    let ask = |plugin: &Tested| {
+        let answer = plugin.access(&mut Request::get("/"));
+        answer.map(|answer| answer.status)
+    };
+    let before = kit.plugin::<LimitCount>(&config).expect("valid");
+    assert_eq!([(); 2].map(|()| ask(&before)), [None; 2]);
+    kit.node = kit.node.renewed(NodeOptions::clone(&kit.node.options()));
+    let after = kit.plugin::<LimitCount>(&config).expect("valid");
+    assert_eq!(
+        [(); 2].map(|()| ask(&after)),
+        [None, Some(503)],
+        "of both together"
+    );
+    assert_eq!(ask(&before), Some(503));
 }
 
 #[test]
