@@ -234,6 +234,7 @@ impl Compiler {
         };
         brought.retain(|name, _| !is_credential(name));
         if brought.is_empty() {
+            self.instances.forget(&entry.key);
             return Ok(self.consumers.nothing.clone());
         }
         self.compile_decrypted(entry, &brought, needs)

@@ -218,6 +218,23 @@ async fn an_object_that_stays_as_it_was_keeps_its_health_checks() {
 }
 
 #[tokio::test]
+async fn what_a_consumer_brings_no_more_ends() {
+    let mut bench = Bench::new();
+    let with = |plugins: Value| json!({"username": "jack", "plugins": plugins});
+    for _ in 0..2 {
+        bench.put(
+            "consumers/jack",
+            &with(json!({"having": upstream(checks("http"))})),
+        );
+        bench.compiler.publish_consumers();
+        assert_eq!((bench.given().len(), bench.health().len()), (1, 1));
+        bench.put("consumers/jack", &with(json!({})));
+        bench.compiler.publish_consumers();
+        assert_eq!((bench.given().len(), bench.health().len()), (0, 0));
+    }
+}
+
+#[tokio::test]
 async fn rounds_go_on_after_an_edit_that_came_to_nothing() {
     for reason in reasons() {
         let mut bench = Bench::new();
