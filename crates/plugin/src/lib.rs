@@ -42,7 +42,7 @@ pub use hooks::{
 pub use instance::PluginSet;
 pub use lockgate_http::field::{FieldName, InvalidFieldName};
 pub use metadata::{Metadata, MetadataHandle, MetadataType};
-pub use node::{LogReopens, Making, Node, NodeOptions};
+pub use node::{Endpoints, LogReopens, Making, Node, NodeOptions};
 pub use plugin::{About, Check, Descriptor, Kind, Plugin};
 pub use rate_limiting::RateLimiting;
 pub use reply::{Body, BodyStream, Flow, Reply, StreamError};

@@ -74,7 +74,7 @@ struct Inner {
     consumers: Mutex<HashMap<&'static str, Arc<Consumers>>>,
     metadata: Mutex<HashMap<&'static str, Arc<Cell>>>,
     schemas: Mutex<HashMap<(&'static str, Part), Arc<Schema>>>,
-    endpoints: ArcSwap<Vec<Endpoint>>,
+    endpoints: Endpoints,
     closers: Arc<Mutex<Vec<Closer>>>,
     /// How much of that is under way.
     closing: watch::Sender<usize>,
@@ -182,6 +182,17 @@ impl std::fmt::Debug for Making<'_> {
     }
 }
 
+/// What plugins serve, as it is when it is asked for. Keeps nothing else of the node.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints(Arc<ArcSwap<Vec<Endpoint>>>);
+
+impl Endpoints {
+    /// All of it.
+    pub fn all(&self) -> Arc<Vec<Endpoint>> {
+        self.0.load_full()
+    }
+}
+
 impl std::fmt::Debug for Node {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Node").finish_non_exhaustive()
@@ -201,7 +212,7 @@ impl Node {
             consumers: Mutex::default(),
             metadata: Mutex::default(),
             schemas: Mutex::default(),
-            endpoints: ArcSwap::default(),
+            endpoints: Endpoints::default(),
             closers: Arc::default(),
             closing: watch::Sender::default(),
             log_reopens: LogReopens::default(),
@@ -222,7 +233,7 @@ impl Node {
             consumers: Mutex::default(),
             metadata: Mutex::default(),
             schemas: Mutex::default(),
-            endpoints: ArcSwap::default(),
+            endpoints: Endpoints::default(),
             closers: self.0.closers.clone(),
             closing: self.0.closing.clone(),
             log_reopens: self.0.log_reopens.clone(),
@@ -330,7 +341,7 @@ impl Node {
             .filter_map(|plugin| plugin.endpoints)
             .flat_map(|endpoints| endpoints(self))
             .collect();
-        self.0.endpoints.store(Arc::new(endpoints));
+        self.0.endpoints.0.store(Arc::new(endpoints));
     }
 
     /// A configuration with the defaults of its schema, and without `_meta`, which is none of the plugin's business.
@@ -371,9 +382,9 @@ impl Node {
         Ok(schema)
     }
 
-    /// What plugins serve.
-    pub fn endpoints(&self) -> Arc<Vec<Endpoint>> {
-        self.0.endpoints.load_full()
+    /// What plugins serve, now and later.
+    pub fn endpoints(&self) -> Endpoints {
+        self.0.endpoints.clone()
     }
 
     /// Has plugins that write files close them and open their paths anew (the signal `USR1`).

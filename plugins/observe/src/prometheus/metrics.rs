@@ -31,7 +31,7 @@ pub struct Metrics {
     workers: Workers<Series>,
     extra: [Vec<Variable>; 3],
     /// The texts that may be begun at once.
-    scrapes: Semaphore,
+    scrapes: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
     /// The registry asks it as long as it is here.
     _own: Arc<dyn Collector>,
@@ -166,7 +166,7 @@ impl Metrics {
             families,
             registry,
             extra: extra.map(|labels| labels.into_iter().map(|(_, variable)| variable).collect()),
-            scrapes: Semaphore::new(1),
+            scrapes: Arc::new(Semaphore::new(1)),
             runtime: node.runtime().clone(),
             _own: own,
         })
@@ -186,11 +186,14 @@ impl Metrics {
     /// before, elsewhere and for one text at a time: new series are put in their order.
     pub async fn text(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
         // Never closed.
-        let _permit = self.scrapes.acquire().await;
+        let permit = self.scrapes.clone().acquire_owned().await;
         let registry = self.registry.clone();
-        let begun = self
-            .runtime
-            .spawn_blocking(move || registry.scrape(now_ms()));
+        let begun = self.runtime.spawn_blocking(move || {
+            let scrape = registry.scrape(now_ms());
+            // Whoever asked may have left: it is done all the same, and only then is it another's turn.
+            drop(permit);
+            scrape
+        });
         let mut scrape = begun
             .await
             .inspect_err(|error| tracing::error!(%error, "metrics cannot be shown"))

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use lockgate_plugin::{
-    About, AccessAsync, BodyError, Compile, ConfigError, EndpointRequest, Exchange, Flow, Hooks,
-    Node, Plugin,
+    About, AccessAsync, BodyError, Compile, ConfigError, EndpointRequest, Endpoints, Exchange,
+    Flow, Hooks, Plugin,
 };
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ pub struct Config {
 pub struct PublicApi {
     /// The path of the endpoint; `None` for that of the request.
     uri: Option<Box<str>>,
-    node: Node,
+    endpoints: Endpoints,
 }
 
 impl Plugin for PublicApi {
@@ -33,7 +33,7 @@ impl Plugin for PublicApi {
     fn compile(config: Config, cx: &Compile<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             uri: config.uri.map(Into::into),
-            node: cx.node.clone(),
+            endpoints: cx.node.endpoints(),
         })
     }
 
@@ -48,7 +48,7 @@ impl AccessAsync for PublicApi {
             Some(uri) => uri.as_bytes().to_vec(),
             None => ex.uri().to_vec(),
         };
-        let endpoints = self.node.endpoints();
+        let endpoints = self.endpoints.all();
         let found = endpoints
             .iter()
             .find(|endpoint| endpoint.is_for(ex.method(), &path));
@@ -74,7 +74,7 @@ impl AccessAsync for PublicApi {
 #[cfg(test)]
 mod tests {
     use lockgate_plugin::{
-        Descriptor, Endpoint, Reply,
+        Descriptor, Endpoint, Node, Reply,
         testing::{Kit, Request},
     };
     use serde_json::{Value, json};
