@@ -73,11 +73,15 @@ pub(super) async fn check_keys(
         .filter_map(|(plugin, field)| Some((*plugin, *field, key_in(plugins, plugin, field)?)))
         .filter(|(_, _, key)| !is_secret_reference(key))
         .collect();
+    let mut everybody = None;
     for (plugin, field, key) in keys {
         let forms = rules.secrets.forms(plugin, Part::Consumer, field, key);
-        let entries = candidates(rules, plugin, &forms).await;
-        let entries = entries.map_err(|error| error.to_string())?;
+        let known = candidates(rules, plugin, &forms, &mut everybody).await;
+        let known = known.map_err(|error| error.to_string())?;
+        // Where it is not known, all are looked at.
+        let entries = known.as_deref().or(everybody.as_deref());
         let owner = entries
+            .unwrap_or_default()
             .iter()
             // Most entries need not be read.
             .filter(|entry| forms.iter().any(|form| may_contain(&entry.value, form)))
@@ -94,25 +98,31 @@ pub(super) async fn check_keys(
     Ok(())
 }
 
-/// Consumers and credentials that may have a key in one of these forms, the oldest first.
+/// Consumers and credentials that may have a key in one of these forms, the oldest first; `None` where that is not known, and `everybody`
+/// is read, once.
 async fn candidates(
     rules: &Rules<'_>,
     plugin: &str,
     forms: &[String],
-) -> Result<Vec<Entry>, StoreError> {
+    everybody: &mut Option<Vec<Entry>>,
+) -> Result<Option<Vec<Entry>>, StoreError> {
+    if everybody.is_some() {
+        return Ok(None);
+    }
     let known = match rules.holders {
         Some(holders) => holders.of(plugin, forms).await,
         None => None,
     };
     let Some(known) = known else {
-        return Ok(rules.store.list(PREFIX).await?.entries);
+        *everybody = Some(rules.store.list(PREFIX).await?.entries);
+        return Ok(None);
     };
     let mut entries = Vec::new();
     for key in known {
         entries.extend(rules.store.get(&key).await?);
     }
     entries.sort_by_key(|entry| entry.create_revision);
-    Ok(entries)
+    Ok(Some(entries))
 }
 
 /// Whether a text may be in JSON. Looks for the longest part of it that no writer escapes; the reference writes `/` as `\/`.
