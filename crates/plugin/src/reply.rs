@@ -78,7 +78,7 @@ pub trait BodyStream: Send {
     fn next(&mut self) -> SendFuture<'_, Result<Option<Bytes>, StreamError>>;
 
     /// Nothing more is asked for: the body has ended or broken off, the client has left, or it gets no body. For what logs are to say of it
-    /// ([`Exchange::set_variable`]): `log` hooks run next.
+    /// ([`Exchange::set_variable`]): `log` hooks run next. Not called where `_meta.error_response` takes the place of the body.
     fn ended(&mut self, _ex: &mut Exchange<'_>) {}
 }
 

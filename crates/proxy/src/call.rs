@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, pin::pin, task::Poll, time::Duration};
 
-use lockgate_http::{pool::Connection, request::Method, response::Asked};
+use lockgate_http::{head::Version, pool::Connection, request::Method, response::Asked};
 use lockgate_net::{buffer::Buffer, stream::Stream};
 use lockgate_snapshot::Route;
 use lockgate_upstream::{Node, Retry, Upstream};
@@ -213,7 +213,13 @@ impl Call<'_> {
         }
         match outcome {
             // The answer had begun; the client's fault ends it.
-            Err(_) if exchange.has_answered => Ok(After::Drop),
+            Err(_) if exchange.has_answered => {
+                if exchange.request.version() != Version::Http11 {
+                    // The end of the connection may be the end of the body, and is not.
+                    client.stream.reset_when_dropped();
+                }
+                Ok(After::Drop)
+            }
             Err(failure) => Err(failure),
             Ok(Relayed::UpstreamBroke) if !exchange.has_answered => Err(Failure::BadResponseBody),
             Ok(relayed) => {

@@ -287,7 +287,10 @@ pub(crate) async fn relay(
     if let Some(buffer) = buffer {
         worker.buffers.give_back(buffer);
     }
-    if out_framing == Out::Open && matches!(relayed, Relayed::UpstreamBroke | Relayed::Cut) {
+    if out_framing == Out::Open
+        && exchange.has_answered
+        && matches!(relayed, Relayed::UpstreamBroke | Relayed::Cut)
+    {
         client.stream.reset_when_dropped();
     }
     // Nothing of a head that was never sent counts.
