@@ -166,15 +166,41 @@ impl Headers {
             .map(|field| self.value_of(field))
     }
 
+    /// Value of the first field of this name, in any case, and whether there are more of them.
+    #[inline]
+    pub fn get_first(&self, name: &[u8]) -> Option<(&[u8], bool)> {
+        self.first_of(|field| self.is_kept_as(field, name))
+    }
+
+    /// As [`Self::get_first`], where `_` in the name of a field is the `-` of `name`; see [`Self::get_all_alike`].
+    #[inline]
+    pub fn get_first_alike(&self, name: &[u8]) -> Option<(&[u8], bool)> {
+        self.first_of(|field| self.is_kept_like(field, name))
+    }
+
+    #[inline]
+    fn first_of(&self, is_it: impl Fn(&Field) -> bool) -> Option<(&[u8], bool)> {
+        let mut same = self.fields.iter().filter(|field| is_it(field));
+        let first = same.next()?;
+        Some((self.value_of(first), same.next().is_some()))
+    }
+
+    /// Whether a field is there and has this name: most are passed by for their length alone.
+    #[inline]
+    fn is_kept_as(&self, field: &Field, name: &[u8]) -> bool {
+        field.name_len as usize == name.len()
+            && field.is_kept
+            && is_same_name(self.name_of(field), name)
+    }
+
     /// Values of all fields of this name, in any case.
     pub fn get_all<'a, 'n>(
         &'a self,
         name: &'n [u8],
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.kept()
-            .filter(move |field| {
-                field.name_len as usize == name.len() && is_same_name(self.name_of(field), name)
-            })
+        self.fields
+            .iter()
+            .filter(move |field| self.is_kept_as(field, name))
             .map(|field| self.value_of(field))
     }
 
@@ -184,16 +210,24 @@ impl Headers {
         &'a self,
         name: &'n [u8],
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.fields
+            .iter()
+            .filter(move |field| self.is_kept_like(field, name))
+            .map(|field| self.value_of(field))
+    }
+
+    /// As [`Self::is_kept_as`], whether it is spelled with underscores or dashes.
+    #[inline]
+    fn is_kept_like(&self, field: &Field, name: &[u8]) -> bool {
         let is_alike = |(one, other): (&u8, &u8)| {
             let one = if *one == b'_' { b'-' } else { *one };
             one.eq_ignore_ascii_case(other)
         };
-        self.kept()
-            .filter(move |field| {
-                field.name_len as usize == name.len()
-                    && self.name_of(field).iter().zip(name).all(is_alike)
-            })
-            .map(|field| self.value_of(field))
+        let its_name = self.name_of(field);
+        its_name.len() == name.len()
+            && field.is_kept
+            && (is_same_name(its_name, name)
+                || (its_name.contains(&b'_') && its_name.iter().zip(name).all(is_alike)))
     }
 
     /// Value of the first field of a known name.
@@ -340,12 +374,14 @@ mod tests {
         for (name, value) in [("A", "1"), ("b", "2"), ("a", "3"), ("C", "4")] {
             headers.append(name.as_bytes(), value.as_bytes());
         }
+        assert_eq!(headers.get_first(b"A"), Some((&b"1"[..], true)));
         headers.set(b"a", b"9");
         assert!(headers.remove(b"B"));
         assert!(!headers.remove(b"b"));
         headers.set(b"New", b"x\r\ny: 1");
         assert_eq!(written(&headers), "a: 9\r\nC: 4\r\nNew: x  y: 1\r\n");
         assert_eq!(headers.get(b"A"), Some(&b"9"[..]));
+        assert_eq!(headers.get_first(b"A"), Some((&b"9"[..], false)));
         for name in ["", "a b", "a\r\nb", "a:", "\u{e4}"] {
             headers.append(name.as_bytes(), b"1");
             headers.set(name.as_bytes(), b"1");

@@ -416,20 +416,27 @@ pub(crate) fn charset_to_add<'a>(
 }
 
 /// Appends a number in decimal digits, without the machinery of formatting.
-pub(crate) fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        if let Some(digit) = digits.get_mut(start) {
-            *digit = b'0' + (number % 10) as u8;
-        }
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+pub(crate) fn write_decimal(number: u64, out: &mut Vec<u8>) {
+    if number >= 1000 {
+        write_decimal(number / 1000, out);
+        out.extend_from_slice(&three_digits(number));
+        return;
     }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    // Byte by byte, which for so few takes less than a copy of memory.
+    let [hundreds, tens, ones] = three_digits(number);
+    if number >= 100 {
+        out.push(hundreds);
+    }
+    if number >= 10 {
+        out.push(tens);
+    }
+    out.push(ones);
+}
+
+/// The last three digits of a number.
+pub(crate) fn three_digits(number: u64) -> [u8; 3] {
+    let low = (number % 1000) as u32;
+    [low / 100, low / 10 % 10, low % 10].map(|digit| b'0' + digit as u8)
 }
 
 #[cfg(test)]
@@ -438,7 +445,7 @@ mod tests {
 
     #[test]
     fn writes_decimal_numbers() {
-        for number in [0, 9, 10, 12_345, u64::MAX] {
+        for number in [0, 9, 10, 99, 100, 999, 1_000, 12_005, 1_000_000, u64::MAX] {
             let mut out = Vec::new();
             write_decimal(number, &mut out);
             assert_eq!(out, number.to_string().into_bytes());

@@ -21,6 +21,8 @@ use std::{
 use lockgate_expr::{LogFormatError, Lookup, Part, Template, Variable};
 use thiserror::Error;
 
+use crate::vars::{Scattered, Sent, is_made};
+
 pub use escape::Escape;
 
 /// The reference's default format (`apisix/cli/config.lua`).
@@ -64,11 +66,59 @@ pub enum LogError {
 /// An open access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    format: Arc<Template>,
+    format: Arc<[Piece]>,
     escape: Escape,
     buffer_bytes: usize,
     queue: SyncSender<Message>,
     dropped: Arc<AtomicU64>,
+}
+
+/// A piece of a line.
+#[derive(Debug)]
+enum Piece {
+    /// Text to copy.
+    Text(Box<[u8]>),
+    /// A value that is made where it is written, with nothing to escape.
+    Made(Variable),
+    /// A value that stands in the request.
+    Sent(Sent, Variable),
+    /// Any other value.
+    Found(Variable),
+}
+
+impl Piece {
+    fn new(part: &Part) -> Self {
+        let variable = match part {
+            Part::Literal(text) => return Self::Text(text.as_bytes().into()),
+            Part::Variable { variable, .. } => variable.clone(),
+        };
+        match Sent::of(&variable) {
+            Some(sent) => Self::Sent(sent, variable),
+            None if is_made(&variable) => Self::Made(variable),
+            None => Self::Found(variable),
+        }
+    }
+
+    fn variable(&self) -> Option<&Variable> {
+        match self {
+            Self::Text(_) => None,
+            Self::Made(variable) | Self::Sent(_, variable) | Self::Found(variable) => {
+                Some(variable)
+            }
+        }
+    }
+}
+
+/// Who knows the values of a line.
+pub(crate) trait Values: Lookup {
+    /// Whether no plugin has given a variable another value.
+    fn is_untouched(&self) -> bool;
+
+    /// The value of a part of the request.
+    ///
+    /// # Errors
+    /// It does not stand in one place, and [`Lookup::lookup`] has to put it together.
+    fn sent(&self, sent: &Sent) -> Result<Option<&[u8]>, Scattered>;
 }
 
 /// What the writing thread is told.
@@ -84,7 +134,8 @@ impl AccessLog {
     /// # Errors
     /// See [`LogError`].
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
-        let format = Arc::new(Template::parse_log_format(&options.format)?);
+        let format = Template::parse_log_format(&options.format)?;
+        let format = format.parts().iter().map(Piece::new).collect();
         let file = file::LogFile::open(options.path.clone()).map_err(|source| LogError::Open {
             path: options.path.clone(),
             source,
@@ -142,7 +193,7 @@ impl AccessLog {
 /// A worker's face of the log.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    format: Arc<Template>,
+    format: Arc<[Piece]>,
     escape: Escape,
     buffer_bytes: usize,
     queue: SyncSender<Message>,
@@ -155,24 +206,31 @@ impl Writer {
     /// Whether the format names a variable, so that what it takes is kept until the line is written.
     pub(crate) fn names(&self, wanted: &Variable) -> bool {
         self.format
-            .parts()
             .iter()
-            .any(|part| matches!(part, Part::Variable { variable, .. } if variable == wanted))
+            .any(|piece| piece.variable() == Some(wanted))
     }
 
     /// Adds one line.
-    pub(crate) fn write<L: Lookup + ?Sized>(&self, facts: &L) {
+    pub(crate) fn write<V: Values>(&self, facts: &V) {
         let mut buffer = self.buffer.borrow_mut();
-        for part in self.format.parts() {
-            match part {
-                Part::Literal(text) => buffer.extend_from_slice(text.as_bytes()),
-                Part::Variable { variable, .. } => {
-                    if !facts.append(variable, &mut buffer) {
-                        self.escape
-                            .write(facts.lookup(variable).as_deref(), &mut buffer);
-                    }
+        let is_untouched = facts.is_untouched();
+        for piece in &*self.format {
+            let variable = match piece {
+                Piece::Text(text) => {
+                    buffer.extend_from_slice(text);
+                    continue;
                 }
-            }
+                Piece::Made(variable) if facts.append(variable, &mut buffer) => continue,
+                Piece::Sent(sent, _) if is_untouched && let Ok(value) = facts.sent(sent) => {
+                    self.escape.write(value, &mut buffer);
+                    continue;
+                }
+                Piece::Made(variable) | Piece::Sent(_, variable) | Piece::Found(variable) => {
+                    variable
+                }
+            };
+            let value = facts.lookup(variable);
+            self.escape.write(value.as_deref(), &mut buffer);
         }
         buffer.push(b'\n');
         self.lines.set(self.lines.get() + 1);
@@ -226,20 +284,39 @@ mod tests {
 
     use super::*;
 
-    struct Facts;
+    /// A request whose path stands in it as something else, unless a plugin has set a variable.
+    #[derive(Default)]
+    struct Facts {
+        is_set: bool,
+    }
 
     impl Lookup for Facts {
         fn lookup<'a>(&'a self, variable: &Variable) -> Option<Cow<'a, [u8]>> {
             match variable {
-                Variable::Uri => Some(Cow::Borrowed(b"/\"x\"")),
+                Variable::Uri => Some(Cow::Borrowed(b"/set")),
+                Variable::Header(_) => Some(Cow::Borrowed(b"\"a\"")),
                 Variable::Status => Some(Cow::Borrowed(b"200")),
                 _ => None,
             }
         }
     }
 
+    impl Values for Facts {
+        fn is_untouched(&self) -> bool {
+            !self.is_set
+        }
+
+        fn sent(&self, part: &Sent) -> Result<Option<&[u8]>, Scattered> {
+            match part {
+                Sent::Uri => Ok(Some(b"/sent")),
+                Sent::Args => Ok(None),
+                _ => Err(Scattered),
+            }
+        }
+    }
+
     fn open(path: PathBuf) -> AccessLog {
-        let format = "$status $uri $remote_user".into();
+        let format = "$status $uri $args $http_a $remote_user".into();
         AccessLog::open(LogOptions {
             path,
             format,
@@ -255,16 +332,17 @@ mod tests {
         let (path, moved) = (dir.path().join("access.log"), dir.path().join("old.log"));
         let log = open(path.clone());
         let writer = log.writer();
-        writer.write(&Facts);
+        writer.write(&Facts::default());
         writer.flush();
         log.flush();
         std::fs::rename(&path, &moved).expect("moved");
         log.reopen();
-        drop((writer.write(&Facts), writer));
+        drop((writer.write(&Facts { is_set: true }), writer));
         log.flush();
-        let line = "200 /\\x22x\\x22 -\n";
-        assert_eq!(std::fs::read_to_string(moved).expect("old"), line);
-        assert_eq!(std::fs::read_to_string(path).expect("new"), line);
+        let old = "200 /sent - \\x22a\\x22 -\n";
+        assert_eq!(std::fs::read_to_string(moved).expect("old"), old);
+        let new = "200 /set - \\x22a\\x22 -\n";
+        assert_eq!(std::fs::read_to_string(path).expect("new"), new);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The values of variables in a request (nginx's, and the reference's `apisix/core/ctx.lua`).
 //!
-//! `body.rs` has those that look into the body, `plain.rs` those that are numbers, times or addresses, `text.rs` how values are found in texts.
+//! `body.rs` has those that look into the body, `plain.rs` those that are numbers, times or addresses, `sent.rs` those that the
+//! log takes from the request as it came, `text.rs` how values are found in texts.
 
 #![expect(
     clippy::unnecessary_wraps,
@@ -9,6 +10,7 @@
 
 mod body;
 mod plain;
+mod sent;
 pub(crate) mod text;
 
 use std::{borrow::Cow, cell::Cell, net::IpAddr};
@@ -33,6 +35,8 @@ use crate::{
 };
 
 pub(crate) use body::Told;
+pub(crate) use plain::is_made;
+pub(crate) use sent::{Scattered, Sent};
 use text::{bytes, filled, header, number, present, received, text};
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
@@ -126,6 +130,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The path: in nginx's log its own, else the one that options took something from.
+    #[inline]
     fn uri(&self) -> &'a [u8] {
         match self.view {
             View::Routing => self.exchange.route_uri(),
@@ -196,7 +201,7 @@ impl<'a> Facts<'a> {
     fn cookie(&self, name: &str) -> Value<'a> {
         let headers = &self.exchange.request.headers;
         if self.view == View::Log {
-            return text::raw_cookie(headers, name);
+            return text::raw_cookie(headers, name).map(Cow::Borrowed);
         }
         text::cookie(headers, name)
     }
@@ -206,7 +211,9 @@ impl<'a> Facts<'a> {
     fn argument(&self, name: &str) -> Option<Kinded<'a>> {
         let query = self.exchange.query();
         if self.view == View::Log {
-            return text::raw_argument(query, name).map(Kinded::Text);
+            return text::raw_argument(query, name)
+                .map(Cow::Borrowed)
+                .map(Kinded::Text);
         }
         text::argument(query, name)
     }
@@ -317,7 +324,7 @@ impl<'a> Facts<'a> {
             | Variable::PostPath(_)
             | Variable::GraphqlName
             | Variable::GraphqlOperation
-            | Variable::GraphqlRootFields => text::plain(self.find_kinded(variable)?),
+            | Variable::GraphqlRootFields => text::plain(self.find_asked(variable)?),
             Variable::Header(name) => self.request_header(name),
             Variable::Cookie(name) => self.cookie(name),
             Variable::Host if exchange.host().is_empty() => bytes(b"_"),
@@ -426,9 +433,22 @@ impl<'a> Facts<'a> {
 
     /// The value of a variable with its kind.
     pub(crate) fn find_kinded(&self, variable: &Variable) -> Option<Kinded<'a>> {
-        if let Some(set) = self.exchange.plugins.variable(variable) {
-            return Some(Kinded::Text(Cow::Borrowed(set)));
+        match variable {
+            Variable::Arg(_)
+            | Variable::PostArg(_)
+            | Variable::PostPath(_)
+            | Variable::GraphqlName
+            | Variable::GraphqlOperation
+            | Variable::GraphqlRootFields => match self.exchange.plugins.variable(variable) {
+                Some(set) => Some(Kinded::Text(Cow::Borrowed(set))),
+                None => self.find_asked(variable),
+            },
+            _ => self.find(variable).map(Kinded::Text),
         }
+    }
+
+    /// The value of a variable that asks for a part of the query or of the body, of the kind it has there.
+    fn find_asked(&self, variable: &Variable) -> Option<Kinded<'a>> {
         match variable {
             Variable::Arg(name) => self.argument(name),
             Variable::PostArg(name) => self.post_argument(name),
@@ -444,7 +464,7 @@ impl<'a> Facts<'a> {
                 let fields = fields.map(|field| Kinded::Text(Cow::Borrowed(field.as_bytes())));
                 Some(Kinded::List(fields.collect()))
             }
-            _ => self.find(variable).map(Kinded::Text),
+            _ => None,
         }
     }
 }

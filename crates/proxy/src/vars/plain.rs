@@ -14,8 +14,50 @@ use super::Facts;
 use crate::{
     access_log::time,
     exchange::{Answer, Attempt},
-    respond::write_decimal,
+    respond::{three_digits, write_decimal},
 };
+
+/// Whether a variable has such a value, so that [`Facts::append_plain`] is asked first.
+pub(crate) fn is_made(variable: &Variable) -> bool {
+    matches!(
+        variable,
+        Variable::ServerAddr
+            | Variable::ServerPort
+            | Variable::RemoteAddr
+            | Variable::RemotePort
+            | Variable::RealipRemotePort
+            | Variable::ProxyProtocolAddr
+            | Variable::ProxyProtocolPort
+            | Variable::ProxyProtocolServerAddr
+            | Variable::ProxyProtocolServerPort
+            | Variable::RequestTime
+            | Variable::RequestLength
+            | Variable::RequestId
+            | Variable::ApisixRequestId
+            | Variable::Status
+            | Variable::LockgateReason
+            | Variable::BytesSent
+            | Variable::BodyBytesSent
+            | Variable::Connection
+            | Variable::ConnectionRequests
+            | Variable::ConnectionTime
+            | Variable::Msec
+            | Variable::TimeLocal
+            | Variable::TimeIso8601
+            | Variable::Pid
+            | Variable::UpstreamAddr
+            | Variable::UpstreamStatus
+            | Variable::UpstreamResponseTime
+            | Variable::ApisixUpstreamResponseTime
+            | Variable::UpstreamHeaderTime
+            | Variable::UpstreamConnectTime
+            | Variable::UpstreamResponseLength
+            | Variable::UpstreamBytesReceived
+            | Variable::UpstreamBytesSent
+            | Variable::BalancerIp
+            | Variable::BalancerPort
+    )
+}
 
 impl Facts<'_> {
     /// Appends such a value; false where the variable is no such or has none.
@@ -176,8 +218,8 @@ fn port(socket: SocketAddr, out: &mut Vec<u8>) {
 fn seconds(micros: u64, out: &mut Vec<u8>) {
     let millis = micros / 1000;
     write_decimal(millis / 1000, out);
-    let digit = |value: u64| b'0' + (value % 10) as u8;
-    out.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis)]);
+    let [tenths, hundredths, thousandths] = three_digits(millis);
+    out.extend_from_slice(&[b'.', tenths, hundredths, thousandths]);
 }
 
 fn time_of(micros: Option<u64>, out: &mut Vec<u8>) {
@@ -189,15 +231,8 @@ fn time_of(micros: Option<u64>, out: &mut Vec<u8>) {
 
 /// 32 hexadecimal digits.
 fn write_hex(value: u128, out: &mut Vec<u8>) {
-    let mut text = [0_u8; 32];
-    for (eight, bytes) in text
-        .chunks_exact_mut(8)
-        .zip(value.to_be_bytes().chunks_exact(4))
-    {
-        let bytes = bytes.first_chunk().copied().unwrap_or_default();
-        eight.copy_from_slice(&eight_digits(u32::from_be_bytes(bytes)));
-    }
-    out.extend_from_slice(&text);
+    let words = [96, 64, 32, 0].map(|shift| eight_digits((value >> shift) as u32));
+    out.extend_from_slice(words.as_flattened());
 }
 
 /// Eight hexadecimal digits, all made at once: each digit is a byte of a word.
