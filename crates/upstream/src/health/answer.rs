@@ -38,21 +38,27 @@ pub(crate) enum Extent {
 
 /// How much of an answer these bytes are. Errs on the side of [`Extent::Last`].
 pub(crate) fn extent(answer: &[u8], is_head: bool) -> Extent {
-    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+    let is_end = |at: &usize| {
+        answer
+            .get(..=*at)
+            .unwrap_or_default()
+            .ends_with(b"\r\n\r\n")
+    };
+    let Some(end) = memchr::memchr_iter(b'\n', answer).find(is_end) else {
         return Extent::Part;
     };
-    let (head, body) = answer.split_at_checked(end + 4).unwrap_or_default();
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let first = lines.next().unwrap_or_default();
+    let (head, body) = answer.split_at_checked(end + 1).unwrap_or_default();
+    let mut ends = memchr::memchr_iter(b'\n', head);
+    let mut from = ends.next().map_or(0, |end| end + 1);
+    let first = head.get(..from).unwrap_or_default();
     let Some(status @ 200..) = status(first).filter(|_| first.starts_with(b"HTTP/1.1 ")) else {
         return Extent::Last;
     };
     let (mut length, mut is_chunked) = (None, false);
-    for line in lines {
-        let mut parts = line.splitn(2, |byte| *byte == b':');
-        let name = parts.next().unwrap_or_default();
-        let value = parts.next().unwrap_or_default().trim_ascii();
-        if name.eq_ignore_ascii_case(b"content-length") {
+    for end in ends {
+        let line = head.get(from..end).unwrap_or_default();
+        from = end + 1;
+        if let Some(value) = value(line, b"content-length") {
             let text = std::str::from_utf8(value).ok();
             let Some(bytes) = text.and_then(|text| text.parse::<usize>().ok()) else {
                 return Extent::Last;
@@ -60,13 +66,13 @@ pub(crate) fn extent(answer: &[u8], is_head: bool) -> Extent {
             if length.replace(bytes).is_some() {
                 return Extent::Last;
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if let Some(value) = value(line, b"transfer-encoding") {
             if is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Extent::Last;
             }
             is_chunked = true;
-        } else if name.eq_ignore_ascii_case(b"connection")
-            && !value.eq_ignore_ascii_case(b"keep-alive")
+        } else if value(line, b"connection")
+            .is_some_and(|value| !value.eq_ignore_ascii_case(b"keep-alive"))
         {
             return Extent::Last;
         }
@@ -86,6 +92,15 @@ pub(crate) fn extent(answer: &[u8], is_head: bool) -> Extent {
         Some(std::cmp::Ordering::Equal) => Extent::Whole,
         Some(std::cmp::Ordering::Greater) | None => Extent::Last,
     }
+}
+
+/// The value of a line of this name.
+fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (its_name, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    its_name
+        .eq_ignore_ascii_case(name)
+        .then(|| value.trim_ascii())
 }
 
 #[cfg(test)]
@@ -127,6 +142,11 @@ mod tests {
             ("Content-Length: 2\r\nConnection: close\r\n", "ok", Last),
             ("Content-Length: 2\r\nContent-Length: 2\r\n", "ok", Last),
             ("Content-Length: +-2\r\n", "ok", Last),
+            (
+                "Date: today\r\nX: Content-Length: 9\r\ncontent-LENGTH:2\r\n",
+                "ok",
+                Whole,
+            ),
             (
                 "Connection: keep-alive, Upgrade\r\nContent-Length: 0\r\n",
                 "",

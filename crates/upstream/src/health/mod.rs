@@ -203,6 +203,17 @@ impl Checker {
         self.lock().clone()
     }
 
+    /// The targets that are healthy, or those that are not.
+    fn targets_of(&self, is_good: bool) -> Vec<Arc<Target>> {
+        if !is_good && self.summary() as u32 == 0 {
+            // Most of the time: without a look at each.
+            return Vec::new();
+        }
+        let targets = self.lock();
+        let is_meant = |target: &&Arc<Target>| target.word().is_good() == is_good;
+        targets.iter().filter(is_meant).cloned().collect()
+    }
+
     /// Takes in what was seen of a target.
     pub(crate) fn report(self: &Arc<Self>, target: &Arc<Target>, report: Report, limits: Limits) {
         let ejection = self.settings.load().ejection;

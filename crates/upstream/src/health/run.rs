@@ -99,9 +99,8 @@ struct Pending {
 impl Round {
     /// When the nodes were asked, by whomever; `None` when the settings are others meanwhile.
     async fn run(self) -> Option<Instant> {
-        let targets = self.checker.targets();
-        let is_meant = |target: &Arc<Target>| target.word().is_good() == (self.of == Of::Healthy);
-        let mut left = targets.into_iter().filter(is_meant).peekable();
+        let targets = self.checker.targets_of(self.of == Of::Healthy);
+        let mut left = targets.into_iter().peekable();
         let mut asked = None;
         let mut pending = Pending::default();
         let mut connecting = JoinSet::new();
