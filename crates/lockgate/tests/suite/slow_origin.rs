@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use crate::{
@@ -25,8 +26,13 @@ impl SlowOrigin {
         let address = listener.local_addr().expect("bound");
         let ((asked_in, asked), (answer, answer_out)) = (mpsc::channel(), mpsc::channel::<()>());
         thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("asked");
-            read_head(&mut stream);
+            // Others may still look for who had this port before; what they send is not what is waited for.
+            let mut stream = loop {
+                let (mut stream, _) = listener.accept().expect("asked");
+                if read_head(&mut stream).is_some_and(|head| head.starts_with(b"GET /slow")) {
+                    break stream;
+                }
+            };
             asked_in.send(()).expect("test runs");
             if answer_out.recv().is_ok() {
                 stream
@@ -42,12 +48,17 @@ impl SlowOrigin {
     }
 }
 
-fn read_head(stream: &mut TcpStream) {
+/// The head of a request; `None` where none comes.
+fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .expect("set");
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
+        stream.read_exact(&mut byte).ok()?;
         head.extend(byte);
     }
+    Some(head)
 }
 
 /// A gateway with a request under way that its origin has not answered, and the client's side of it.
