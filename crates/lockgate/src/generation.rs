@@ -32,6 +32,10 @@ const END_POLL: Duration = Duration::from_millis(10);
 /// The same while they are to run: nothing but a failure ends them.
 const RUN_POLL: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a generation that is replaced accepts nothing more, and for how long.
+const LEAVE_POLL: Duration = Duration::from_millis(1);
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long workers may take to end at once; they need far less unless the machine stands still.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -215,6 +219,19 @@ impl Generation {
     /// Resolves when every worker has ended by itself.
     pub(crate) async fn failed(&self) {
         ended(&self.workers, RUN_POLL).await;
+    }
+
+    /// Leaves what comes to another that serves in its place. Resolves when nothing more is accepted: who has been told of the other is
+    /// answered by it.
+    pub(crate) async fn leave(&self) {
+        self.workers.enter(Phase::HandOver);
+        self.control_plane.stop();
+        let left = async {
+            while !(self.workers.have_left() && self.control_plane.has_stopped()) {
+                tokio::time::sleep(LEAVE_POLL).await;
+            }
+        };
+        let _late = tokio::time::timeout(LEAVE_LIMIT, left).await;
     }
 
     /// Ends it while another serves in its place: what comes on its connections is answered. `stop` cuts it short.

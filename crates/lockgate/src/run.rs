@@ -237,6 +237,7 @@ impl Gateway<'_> {
         };
         match next {
             Ok(next) => {
+                self.generation.leave().await;
                 next.announce("the configuration was read anew");
                 self.logs.follow(next.configuration());
                 let old = std::mem::replace(&mut self.generation, next);

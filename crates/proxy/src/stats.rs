@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 /// Counters of one worker, on cache lines of their own.
@@ -14,6 +17,7 @@ pub(crate) struct Stats {
     waiting: AtomicU64,
     requests: AtomicU64,
     panics: AtomicU64,
+    has_left: AtomicBool,
 }
 
 /// A reading of a worker's counters, or the sum of several.
@@ -64,6 +68,16 @@ impl Stats {
 
     pub(crate) fn panicked(&self) {
         add(&self.panics, 1);
+    }
+
+    /// Notes that no more connections are accepted.
+    pub(crate) fn left(&self) {
+        self.has_left.store(true, Release);
+    }
+
+    /// Whether no more connections are accepted.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Acquire)
     }
 
     /// Reads all counters.

@@ -294,6 +294,10 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
         for task in &accepting {
             task.abort();
         }
+        for task in accepting {
+            let _aborted = task.await;
+        }
+        worker.stats.left();
         match wanted {
             Phase::HandOver => drain(&worker, &mut phase, limits::HAND_OVER).await,
             Phase::Drain => drain(&worker, &mut phase, Duration::ZERO).await,

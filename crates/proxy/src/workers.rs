@@ -148,6 +148,11 @@ impl Workers {
         self.stats.iter().map(|stats| stats.read()).sum()
     }
 
+    /// Whether no worker accepts connections any more.
+    pub fn have_left(&self) -> bool {
+        self.stats.iter().all(|stats| stats.has_left()) || self.are_done()
+    }
+
     /// Whether every worker has ended.
     pub fn are_done(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
