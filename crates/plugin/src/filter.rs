@@ -48,8 +48,9 @@ pub enum Filtered {
     Abort,
 }
 
-/// Passes a piece through filters, in their order; what comes of it is appended to `out`. `between` is memory.
-pub(crate) fn pass(
+/// Passes a piece of a response's body through filters, in their order; what comes of it is appended to `out`.
+/// [`Filtered::End`] where nothing follows, also because this was the last piece. `between` is memory.
+pub fn filter_body(
     filters: &mut [Box<dyn BodyFilter>],
     ex: &mut Exchange<'_>,
     piece: &[u8],

@@ -9,10 +9,11 @@ use std::{
 use lockgate_expr::Lookup;
 use lockgate_http::{request::RequestHead, response::ResponseHead};
 
-use crate::{BodyError, BodyFilter, Exchange, Filtered, LocalFuture, RouteFacts, Timing, filter};
+use crate::{BodyError, Exchange, LocalFuture, RouteFacts, Timing};
 
 pub use crate::{
     chain::{Phase, run},
+    filter::filter_body,
     instance::{Instance, Slot},
     state::{Outgoing, State},
 };
@@ -70,17 +71,4 @@ pub fn begin_filters(ex: &mut Exchange<'_>) {
     let mut filters = std::mem::take(&mut ex.state_mut().filters);
     filters.retain_mut(|filter| filter.begin(ex));
     ex.state_mut().filters = filters;
-}
-
-/// Passes a piece of a response's body through filters, in their order; what comes of it is appended to `out`.
-/// [`Filtered::End`] where nothing follows, also because this was the last piece. `between` is memory.
-pub fn filter_body(
-    filters: &mut [Box<dyn BodyFilter>],
-    ex: &mut Exchange<'_>,
-    piece: &[u8],
-    is_last: bool,
-    between: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Filtered {
-    filter::pass(filters, ex, piece, is_last, between, out)
 }
